@@ -1,0 +1,59 @@
+# Needs make and Python 3.11 or newer; everything else is installed into .venv, pinned by constraints.txt.
+#   make demo [ARGS=…]   the whole thing against simulated vendors
+#   make test [ARGS=…]   all tests, or `make test ARGS="core/tests -k journal"`
+#   make check           style, types, import rules
+#   make fmt             format, and fix what can be fixed
+#   make install         .venv with all of it
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PROJECTS := $(wildcard sdk/pyproject.toml core/pyproject.toml plugins/*/pyproject.toml)
+MEMBERS := $(patsubst %/pyproject.toml,%,$(PROJECTS))
+SOURCES := $(addsuffix /src,$(MEMBERS)) $(wildcard server.py)
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+DEV_TOOLS := import tomllib; print("\n".join(tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"]))
+OLD_ENOUGH := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check fmt
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+install: $(VENV)/.dev
+
+demo: $(VENV)/.runtime
+	@$(BIN)/crossdock demo $(ARGS)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports
+
+fmt: $(VENV)/.dev
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+$(BIN)/python:
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	  if $$python -c '$(OLD_ENOUGH)' 2>/dev/null; then exec $$python -m venv --clear $(VENV); fi; \
+	done; \
+	echo "No Python 3.11 or newer with venv was found: install one (Debian: python3 and python3-venv), or name it: make PYTHON=/path/to/python" >&2; \
+	exit 1
+
+# The build backend comes first, pinned like the rest: isolated builds would fetch their own for every member.
+$(VENV)/.runtime: $(PROJECTS) constraints.txt | $(BIN)/python
+	@echo "Installing Crossdock into $(VENV) …" >&2
+	@$(PIP) install -c constraints.txt hatchling editables
+	@$(PIP) install -c constraints.txt --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime pyproject.toml
+	@echo "Installing the development tools …" >&2
+	@$(BIN)/python -c '$(DEV_TOOLS)' > $(VENV)/dev.txt
+	@$(PIP) install -c constraints.txt -r $(VENV)/dev.txt
+	@touch $@
