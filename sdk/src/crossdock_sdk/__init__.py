@@ -1,0 +1,114 @@
+"""The Crossdock connector SDK: all that a connector may import.
+
+A connector is a package with an entry point in the group `crossdock` that names a module with hook
+implementations; see `crossdock_sdk.hooks`.
+"""
+
+from crossdock_sdk.contracts.connection import (
+    Connection,
+    ConnectionConfig,
+    Context,
+    MemoryTokens,
+    Token,
+    TokenStore,
+)
+from crossdock_sdk.contracts.notifier import Alert, LegReport, Notifier
+from crossdock_sdk.contracts.sink import Action, Receipt, Redo, Sink
+from crossdock_sdk.contracts.source import Event, EventSpec, Source, WebhookReply, WebhookRequest
+from crossdock_sdk.contracts.transform import Transform
+from crossdock_sdk.errors import (
+    AmbiguousError,
+    AuthError,
+    ConfigError,
+    ConnectorError,
+    DiscrepancyError,
+    NotFoundError,
+    PayloadError,
+    RejectedError,
+    TransientError,
+    VerificationError,
+    WebhookError,
+)
+from crossdock_sdk.hooks import SDK_API, hookimpl
+from crossdock_sdk.http import ApiClient, BearerAuth, HeaderAuth, Limits, OAuth2Refresh, Reply
+from crossdock_sdk.models import (
+    Address,
+    Customer,
+    Deal,
+    DealProduct,
+    DealUpdate,
+    Discount,
+    Invoice,
+    InvoiceLine,
+    InvoiceSend,
+    ItemQuery,
+    Note,
+    ObjectRef,
+    Organization,
+    Person,
+    Record,
+    Task,
+    TaskUpdate,
+)
+from crossdock_sdk.redaction import Redactor
+
+__version__ = "0.1.0"
+
+__all__ = (
+    "SDK_API",
+    "Action",
+    "Address",
+    "Alert",
+    "AmbiguousError",
+    "ApiClient",
+    "AuthError",
+    "BearerAuth",
+    "ConfigError",
+    "Connection",
+    "ConnectionConfig",
+    "ConnectorError",
+    "Context",
+    "Customer",
+    "Deal",
+    "DealProduct",
+    "DealUpdate",
+    "Discount",
+    "DiscrepancyError",
+    "Event",
+    "EventSpec",
+    "HeaderAuth",
+    "Invoice",
+    "InvoiceLine",
+    "InvoiceSend",
+    "ItemQuery",
+    "LegReport",
+    "Limits",
+    "MemoryTokens",
+    "NotFoundError",
+    "Note",
+    "Notifier",
+    "OAuth2Refresh",
+    "ObjectRef",
+    "Organization",
+    "PayloadError",
+    "Person",
+    "Receipt",
+    "Record",
+    "Redactor",
+    "Redo",
+    "RejectedError",
+    "Reply",
+    "Sink",
+    "Source",
+    "Task",
+    "TaskUpdate",
+    "Token",
+    "TokenStore",
+    "Transform",
+    "TransientError",
+    "VerificationError",
+    "WebhookError",
+    "WebhookReply",
+    "WebhookRequest",
+    "hookimpl",
+)

@@ -1,0 +1,1 @@
+"""The four kinds of things a connector can be, one module each, and the connection that they share."""

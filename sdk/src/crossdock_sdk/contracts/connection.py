@@ -1,0 +1,118 @@
+"""A connection: one configured account of a connector, and what the runtime lends it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Protocol
+
+import httpx
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from crossdock_sdk.redaction import Redactor
+
+
+class ConnectionConfig(BaseModel):
+    """Base of each connector's settings: the routing file's keys but `connector`. Secrets are `SecretStr`."""
+
+    # A rejected value may be a secret in the wrong place: the error does not show it.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    base_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """OAuth tokens as the vault keeps them. `expires_at` is an instant; `version` rises with each swap."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = None
+    version: int = 0
+
+
+class TokenStore(Protocol):
+    """The vault as a connection sees it: its own tokens, nobody else's."""
+
+    async def load(self) -> Token | None:
+        """The newest stored token, or None before the first."""
+
+    async def swap(self, token: Token, *, expected: int) -> bool:
+        """Store `token` if the stored version is still `expected` (0: none); False if another was faster."""
+
+    def exclusive(self) -> AbstractAsyncContextManager[None]:
+        """Hold the right to refresh: one holder over all processes that share the database."""
+        ...
+
+
+class MemoryTokens:
+    """A token store that forgets at exit: for tests and for tools that read once."""
+
+    def __init__(self, token: Token | None = None) -> None:
+        self._token = token
+        self._lock = asyncio.Lock()
+
+    async def load(self) -> Token | None:
+        return self._token
+
+    async def swap(self, token: Token, *, expected: int) -> bool:
+        if (self._token.version if self._token else 0) != expected:
+            return False
+        self._token = Token(token.access_token, token.refresh_token, token.expires_at, expected + 1)
+        return True
+
+    def exclusive(self) -> AbstractAsyncContextManager[None]:
+        return self._lock
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything with a side effect that a connection may use; nothing in a connector is global."""
+
+    name: str
+    """The connection's name in the routing file."""
+    tokens: TokenStore = field(default_factory=MemoryTokens)
+    redactor: Redactor = field(default_factory=Redactor)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    random: random.Random = field(default_factory=random.Random)
+    transport: Callable[[], httpx.AsyncBaseTransport] | None = None
+    """Replaces the network transport (tests, fault injection); None is the real one."""
+    logger: logging.Logger = field(default_factory=lambda: logging.getLogger("crossdock.connector"))
+    tracer_provider: Any = None
+    """The OpenTelemetry tracer provider of the application; None is the global one."""
+
+
+class Connection:
+    """Base of each connector's connection.
+
+    A subclass sets `connector` (the name in the routing file), `Config`, and builds its clients in
+    `__init__`; it does no I/O there. `close` releases them. The runtime makes one instance per connection
+    and shares it between the source, the sink and the notifier of that connector.
+    """
+
+    connector: ClassVar[str]
+    Config: ClassVar[type[ConnectionConfig]]
+
+    def __init__(self, config: Any, context: Context) -> None:
+        self.config = config
+        self.context = context
+        context.redactor.add(*secrets_of(config))
+
+    async def close(self) -> None:
+        """Release sockets. Called once; nothing is called after it."""
+
+
+def secrets_of(config: BaseModel) -> list[str]:
+    """All `SecretStr` values in a settings model, nested ones too."""
+    found: list[str] = []
+    for value in dict(config).values():
+        if isinstance(value, SecretStr):
+            found.append(value.get_secret_value())
+        elif isinstance(value, BaseModel):
+            found.extend(secrets_of(value))
+    return found

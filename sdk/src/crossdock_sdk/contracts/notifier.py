@@ -1,0 +1,64 @@
+"""Notifiers: how a person is told."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from datetime import datetime
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from crossdock_sdk.contracts.connection import Connection
+
+
+class LegReport(BaseModel):
+    """How one leg ended: `stands`, `undone`, `failed`, `in doubt`, `skipped`, `kept` or `not reached`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    leg: str
+    state: str
+    id: str | None = None
+    url: str | None = None
+    note: str | None = None
+
+
+class Alert(BaseModel):
+    """What a person must know. All of it is redacted before a notifier sees it.
+
+    `error` has `kind`, `message` (the vendor's own words) and, where known, `code`, `field`, `status`,
+    `request_id`. `payload` is the exact input of the failed leg, or the event's data before any leg.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(description="the same in every try to deliver this alert")
+    title: str
+    severity: str = Field(default="error", description="error, warning or info")
+    at: datetime
+    flow: str | None = None
+    run: str | None = None
+    status: str | None = None
+    key: str | None = None
+    leg: str | None = None
+    action: str | None = None
+    connection: str | None = None
+    error: dict[str, Any] = Field(default_factory=dict)
+    payload: Any = None
+    legs: tuple[LegReport, ...] = ()
+    advice: str | None = Field(default=None, description="what to do, one line")
+    links: dict[str, str] = Field(default_factory=dict, description="label → URL")
+    trace_id: str | None = None
+
+
+class Notifier(ABC):
+    """One way to reach people. One instance per connection."""
+
+    connection_class: ClassVar[type[Connection]]
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+
+    @abstractmethod
+    async def notify(self, alert: Alert) -> None:
+        """Deliver, or raise a `ConnectorError`; the runtime retries a transient one."""

@@ -1,0 +1,98 @@
+"""Sinks: where flows write. A sink is a list of actions; an action is one kind of write."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from crossdock_sdk.contracts.connection import Connection
+from crossdock_sdk.models import Id, Record
+
+Input = TypeVar("Input", bound=Record)
+
+
+class Redo(StrEnum):
+    """How a write whose fate is unknown can be asked again."""
+
+    NATIVE_KEY = "native_key"
+    """The vendor keeps our key: send again with the same key, then check `exists`."""
+    UPSERT = "upsert"
+    """The write names its object: sending again changes nothing."""
+    LOOKUP = "lookup"
+    """`recover` finds what the write made; it is sent again only if nothing is found."""
+    UNSAFE = "unsafe"
+    """Nothing to find it by: a person decides."""
+
+
+class Receipt(BaseModel):
+    """What a sink says it did. Later legs and checks read its fields by name (`invoice.number`).
+
+    An action with more to tell subclasses it and names the subclass in `Action.receipt`. `created` is False
+    where the action found what it wanted; undo then leaves it alone. `undo` is whatever `Action.undo` needs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Id
+    created: bool = True
+    url: str | None = Field(default=None, description="deep link into the vendor's own UI")
+    undo: dict[str, Any] = Field(default_factory=dict, description="for the action's own undo; not for mappings")
+
+
+class Action(ABC, Generic[Input]):
+    """One kind of write. The type argument is the model of its input: `class InvoiceCreate(Action[Invoice])`.
+
+    A subclass sets `name` and `redo`, and `receipt` if it returns a subclass of `Receipt`. One instance per
+    connection. Methods raise only `ConnectorError`s; which one decides what the runtime does next.
+    """
+
+    name: ClassVar[str]
+    redo: ClassVar[Redo]
+    receipt: ClassVar[type[Receipt]] = Receipt
+    object: ClassVar[str | None] = None
+    """What kind of vendor object the receipt's id names, such as `customer`: two runs whose receipts name the
+    same object of a connection share it, and undo leaves a shared object alone."""
+    summary: ClassVar[str] = ""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+
+    @classmethod
+    def input_model(cls) -> type[Record]:
+        """The model given as type argument, in this class or the nearest base that gives one."""
+        for klass in cls.__mro__:
+            for base in getattr(klass, "__orig_bases__", ()):
+                for argument in get_args(base):
+                    if isinstance(argument, type) and issubclass(argument, Record):
+                        return argument
+        raise TypeError(f"{cls.__name__} names no input model: write `class {cls.__name__}(Action[Model])`")
+
+    @abstractmethod
+    async def apply(self, data: Input, key: str) -> Receipt:
+        """Write. `key` (36 characters of [0-9a-f-]) is the same in every try: give it to the vendor."""
+
+    async def recover(self, data: Input, key: str) -> Receipt | None:
+        """`Redo.LOOKUP`: the receipt of an earlier `apply` with this key, or None if it took no effect."""
+        raise TypeError(f"{type(self).__name__} declares {self.redo} and so needs no recover")
+
+    async def exists(self, receipt: Receipt) -> bool:
+        """`Redo.NATIVE_KEY`: whether what an old reply names still stands at the vendor."""
+        raise TypeError(f"{type(self).__name__} declares {self.redo} and so needs no exists")
+
+    @abstractmethod
+    async def undo(self, receipt: Receipt) -> None:
+        """Take the write back. Called again after a crash: undoing what is already undone is a success."""
+
+    def serialize_by(self, data: Input) -> str | None:
+        """Two writes of a connection whose value here is equal and not None never run at once."""
+        return None
+
+
+class Sink(ABC):
+    """A vendor that we write to: its connection and its actions."""
+
+    connection_class: ClassVar[type[Connection]]
+    actions: ClassVar[tuple[type[Action[Any]], ...]]

@@ -1,0 +1,181 @@
+"""`ApiClient`: a vendor's HTTP API, so that a connector states vendor facts and little else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+
+from crossdock_sdk import jsonio
+from crossdock_sdk.contracts.connection import Context
+from crossdock_sdk.errors import ConfigError, ConnectorError, RejectedError
+from crossdock_sdk.http.auth import Auth, Authorised
+from crossdock_sdk.http.errors import default_error, settled
+from crossdock_sdk.http.layer import WRITE
+from crossdock_sdk.http.limits import Limited, Limits
+from crossdock_sdk.http.reply import Reply, reply_of
+from crossdock_sdk.http.resend import ReadResend
+from crossdock_sdk.http.tracing import Traced
+from crossdock_sdk.http.transport import Network, aiohttp_transport
+
+Errors = Callable[[Reply], ConnectorError | None]
+
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_HEADERS = {
+    "accept": "application/json",
+    "accept-encoding": "gzip, deflate",
+    "user-agent": "crossdock-sdk/0.1",
+}
+
+
+class ApiClient:
+    """Calls below one `base_url`; raises only `ConnectorError`s. Lives in one event loop.
+
+    `errors` is the vendor's own mapping and is asked about every reply, a 200 too: the error to raise, or
+    None to leave it to the status. Redirects are not followed, cookies not kept, and proxies set in the
+    environment not used. A read whose connection was lost is sent once more, a write never.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        context: Context,
+        *,
+        auth: Auth | None = None,
+        limits: Limits = Limits(),  # noqa: B008 — frozen
+        errors: Errors | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        self._base_url = checked_url(base_url, f"connection {context.name}: base_url")
+        self._context = context
+        self._errors = errors
+        self._headers = _HEADERS | {name.lower(): value for name, value in (headers or {}).items()}
+        network = Network(
+            context.transport or partial(aiohttp_transport, limits.concurrency), context.redactor, timeout
+        )
+        traced = Traced(network, context.tracer_provider, context.redactor)
+        self._limited = Limited(traced, limits, context.now)
+        self._stack = Authorised(ReadResend(self._limited), auth, context.redactor)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        content: bytes | str | None = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        write: bool | None = None,
+    ) -> Reply:
+        """Send one request (`json`, `form` or `content`) and return its 2xx reply.
+
+        `path` is appended to the base URL. `params` that are None are left out; a list repeats its name.
+        `write`: it may change something at the vendor; by default all but GET, HEAD and OPTIONS do.
+        """
+        request = self._built(method.upper(), path, json, form, content, params, headers)
+        request.extensions[WRITE] = request.method not in _READS if write is None else write
+        response = await self._stack.handle_async_request(request)
+        reply = reply_of(request, response, self._context.redactor)
+        error = self._error(reply)
+        if error is None:
+            return reply
+        # Below 500 a wish to be left alone is throttling, which concerns every caller of this connection.
+        if error.retry_after and (reply.status < 500 or reply.status == 503):
+            self._limited.park(error.retry_after)
+        raise error
+
+    async def get(self, path: str, **kwargs: Any) -> Reply:
+        return await self.request("GET", path, **kwargs)
+
+    async def post(self, path: str, **kwargs: Any) -> Reply:
+        return await self.request("POST", path, **kwargs)
+
+    async def put(self, path: str, **kwargs: Any) -> Reply:
+        return await self.request("PUT", path, **kwargs)
+
+    async def patch(self, path: str, **kwargs: Any) -> Reply:
+        return await self.request("PATCH", path, **kwargs)
+
+    async def delete(self, path: str, **kwargs: Any) -> Reply:
+        return await self.request("DELETE", path, **kwargs)
+
+    async def close(self) -> None:
+        """Close all sockets; a later request raises `TransientError`."""
+        await self._stack.aclose()
+
+    def _built(
+        self,
+        method: str,
+        path: str,
+        json: Any,
+        form: Mapping[str, str] | None,
+        content: bytes | str | None,
+        params: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+    ) -> httpx.Request:
+        try:
+            kind, body = _body(json, form, content)
+            named = self._headers | kind | {name.lower(): value for name, value in (headers or {}).items()}
+            url = httpx.URL(f"{self._base_url}/{path.lstrip('/')}" if path else self._base_url)
+            if params:
+                url = url.copy_merge_params(_query(params))
+            return httpx.Request(method, url, headers=named, content=body)
+        except (TypeError, ValueError, httpx.InvalidURL) as error:
+            told = self._context.redactor.text(str(error))
+        raise RejectedError(f"{method} {self._context.redactor.text(path)}: not sent, it cannot be encoded: {told}")
+
+    def _error(self, reply: Reply) -> ConnectorError | None:
+        default = default_error(reply, self._context.now(), self._context.redactor)
+        if self._errors is None:
+            return default
+        try:
+            own = self._errors(reply)
+        except ConnectorError as error:
+            # The mapping stumbled over a body that is not the vendor's; a bad status says more than that.
+            return default or settled(error, reply, self._context.redactor)
+        except Exception as error:
+            unusable = default or reply.unusable("the reply is not what the vendor documents")
+            unusable.__cause__ = error
+            return unusable
+        return default if own is None else settled(own, reply, self._context.redactor)
+
+
+def checked_url(url: str, name: str) -> str:
+    """The URL without a trailing slash. Raises `ConfigError`, which says what `name` must be."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL("")
+    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo or parsed.query or parsed.fragment:
+        raise ConfigError(f"{name} must be http(s)://host[:port][/path], without user, query or fragment")
+    return url.rstrip("/")
+
+
+def _body(
+    json: Any, form: Mapping[str, str] | None, content: bytes | str | None
+) -> tuple[dict[str, str], bytes | None]:
+    if sum(part is not None for part in (json, form, content)) > 1:
+        raise ValueError("give one of json, form and content")
+    if json is not None:
+        return {"content-type": "application/json"}, jsonio.dumps(json)
+    if form is not None:
+        return {"content-type": "application/x-www-form-urlencoded"}, urlencode(form).encode()
+    return {}, content.encode() if isinstance(content, str) else content
+
+
+def _query(params: Mapping[str, Any]) -> httpx.QueryParams:
+    pairs: list[tuple[str, str | int | float | bool | None]] = []
+    for name, value in params.items():
+        many = value if isinstance(value, (list, tuple)) else [value]
+        pairs.extend((name, _plain(each)) for each in many if each is not None)
+    return httpx.QueryParams(pairs)
+
+
+def _plain(value: object) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)

@@ -1,0 +1,226 @@
+"""OAuth 2 refresh tokens: renewed once for all callers, and never lost."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+from collections import deque
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from pydantic import SecretStr
+
+from crossdock_sdk.contracts.connection import Context, Token
+from crossdock_sdk.errors import AmbiguousError, AuthError, ConnectorError, TransientError
+from crossdock_sdk.http.client import ApiClient, checked_url
+from crossdock_sdk.http.errors import retry_after
+from crossdock_sdk.http.limits import Limits
+from crossdock_sdk.http.reply import Reply
+
+_REFUSED = "invalid_grant"
+_PASSING = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
+_REMEMBERED = 8
+_ERROR_CODE = re.compile(r"[\w.-]{1,60}")
+_TOLD = 200
+_LONGEST_LIFE = 10 * 365 * 86_400.0
+
+
+class OAuth2Refresh:
+    """Bearer tokens from a refresh token (RFC 6749, 6), kept in `context.tokens`.
+
+    `refresh_token` is only the first one: what the store holds wins. However many callers, processes
+    included, find the access token old, one refresh is made, under the store's `exclusive()`; the new refresh
+    token is stored before the new access token is used. `early` is how many seconds before its end a token
+    counts as old. `basic` sends the client's id and secret by HTTP Basic, else in the form. Raises
+    `AuthError` if the refresh token is refused and no newer one is stored, `TransientError` for all that may
+    pass.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        token_url: str,
+        client_id: str,
+        client_secret: SecretStr,
+        refresh_token: SecretStr | None,
+        basic: bool = True,
+        early: float = 60.0,
+        headers: Mapping[str, str] | None = None,
+        extra_form: Mapping[str, str] | None = None,
+    ) -> None:
+        self._context = context
+        self._token_url = checked_url(token_url, f"connection {context.name}: token_url")
+        self._first = refresh_token.get_secret_value() if refresh_token else None
+        secret = client_secret.get_secret_value()
+        pair = base64.b64encode(f"{client_id}:{secret}".encode()).decode()
+        self._headers = ({"authorization": f"Basic {pair}"} if basic else {}) | dict(headers or {})
+        self._form = ({} if basic else {"client_id": client_id, "client_secret": secret}) | dict(extra_form or {})
+        self._asked_early = self._early = early
+        self._token: Token | None = None
+        self._unsaved: tuple[Token, int] | None = None
+        self._renewing: asyncio.Task[Token] | None = None
+        self._masked: deque[str] = deque()
+        context.redactor.add(secret, pair, self._first or "")
+
+    async def headers(self) -> Mapping[str, str]:
+        """The bearer header; renews the token first if it is old."""
+        token = self._token
+        if token is None or not self._fresh(token):
+            token = await self._renewed(None)
+        return {"Authorization": f"Bearer {token.access_token}"}
+
+    async def refused(self, reply: Reply, sent: Mapping[str, str]) -> bool:
+        """True once there is another access token than the refused one."""
+        old = sent.get("Authorization", "").removeprefix("Bearer ")
+        if self._token is not None and self._token.access_token != old:
+            return True
+        joined = self._renewing is not None
+        token = await self._renewed(old)
+        # A renewal that began before the refusal may have found the refused token still good by its date.
+        if joined and token.access_token == old:
+            token = await self._renewed(old)
+        return token.access_token != old
+
+    async def close(self) -> None:
+        """Wait for a renewal that is on its way, so that its tokens are stored."""
+        if self._renewing is not None:
+            await asyncio.wait([self._renewing])
+
+    async def _renewed(self, refused: str | None) -> Token:
+        """Join the renewal that is on its way, or start it. It outlives a caller that is cancelled."""
+        if self._renewing is None:
+            self._renewing = asyncio.get_running_loop().create_task(self._renew(refused))
+            self._renewing.add_done_callback(self._renewal_done)
+        return await asyncio.shield(self._renewing)
+
+    def _renewal_done(self, task: asyncio.Task[Token]) -> None:
+        self._renewing = None
+        if not task.cancelled():
+            task.exception()
+
+    async def _renew(self, refused: str | None) -> Token:
+        try:
+            async with self._context.tokens.exclusive():
+                await self._save_unsaved()
+                stored = await self._load()
+                if stored is not None and stored.access_token != refused and self._fresh(stored):
+                    token = stored
+                else:
+                    token = await self._granted(stored)
+        except ConnectorError:
+            raise
+        except Exception as error:
+            told = self._context.redactor.text(f"{type(error).__name__} {error}")
+            raise TransientError(f"connection {self._context.name}: the token store failed ({told})") from None
+        self._token = token
+        return token
+
+    async def _granted(self, stored: Token | None) -> Token:
+        try:
+            return await self._grant(stored)
+        except AuthError as error:
+            newer = await self._load() if error.code == _REFUSED else None
+            if newer is None or newer.version == (stored.version if stored else 0):
+                raise
+        # Somebody stored other tokens since: a superseded refresh token says nothing about theirs.
+        return newer if self._fresh(newer) else await self._grant(newer)
+
+    async def _grant(self, stored: Token | None) -> Token:
+        refresh_token = (stored.refresh_token if stored else None) or self._first
+        if not refresh_token:
+            raise AuthError(f"connection {self._context.name}: no refresh token; connect the account first")
+        asked = self._context.now()
+        answer = await self._ask(refresh_token)
+        expected = stored.version if stored else 0
+        lifetime = _seconds(answer.get("expires_in"))
+        ends = None if lifetime is None else asked + timedelta(seconds=lifetime)
+        if lifetime is not None:
+            self._early = min(self._asked_early, lifetime / 2)
+        token = Token(answer["access_token"], answer.get("refresh_token") or refresh_token, ends, expected + 1)
+        self._mask(token)
+        self._unsaved = (token, expected)
+        await self._save_unsaved()
+        return await self._load() or token
+
+    async def _save_unsaved(self) -> None:
+        """Store granted tokens; if the store fails they wait for the next try: they are granted once."""
+        if self._unsaved is None:
+            return
+        token, expected = self._unsaved
+        # Not swapped: somebody was faster, and what they stored (perhaps a new sign-in by a person) stands.
+        await self._context.tokens.swap(token, expected=expected)
+        self._unsaved = None
+
+    async def _load(self) -> Token | None:
+        token = await self._context.tokens.load()
+        if token is not None:
+            self._mask(token)
+        return token
+
+    async def _ask(self, refresh_token: str) -> dict[str, Any]:
+        # Its own client: the token endpoint is another host, with none of the API's limits and credentials.
+        client = ApiClient(self._token_url, self._context, limits=Limits(1), errors=self._refusal)
+        try:
+            form = {"grant_type": "refresh_token", "refresh_token": refresh_token} | self._form
+            reply = await client.post("", form=form, headers=self._headers)
+            answer = reply.json()
+        except AmbiguousError as error:
+            # Whatever became of this try, the refresh token is kept: showing it again is all that can be done.
+            raise TransientError(error.message, status=error.status, retry_after=error.retry_after) from None
+        finally:
+            await client.close()
+        return dict(answer)
+
+    def _refusal(self, reply: Reply) -> ConnectorError | None:
+        """What the token endpoint's reply means. A reply that carries tokens is never quoted."""
+        if reply.status >= 500 or reply.status in (408, 429):
+            wait = retry_after(reply.headers.get("retry-after"), self._context.now())
+            return TransientError(self._told(f"HTTP {reply.status}"), status=reply.status, retry_after=wait)
+        try:
+            answer = reply.json()
+        except ConnectorError:
+            answer = None
+        known = answer if isinstance(answer, dict) else {}
+        access = known.get("access_token")
+        if reply.status < 300 and isinstance(access, str) and access:
+            return None
+        if reply.status < 400 and "error" not in known:
+            return TransientError(self._told(f"HTTP {reply.status} without an access token"), status=reply.status)
+        code = str(known.get("error") or "")
+        shown = code if _ERROR_CODE.fullmatch(code) else f"HTTP {reply.status}"
+        if code in _PASSING:
+            return TransientError(self._told(code), code=code, status=reply.status)
+        about = " ".join(self._context.redactor.text(str(known.get("error_description") or "")).split())
+        return AuthError(self._told(f"{shown} {about[:_TOLD]}".strip()), code=shown, status=reply.status)
+
+    def _told(self, what: str) -> str:
+        return f"connection {self._context.name}: the token refresh failed: {what}"
+
+    def _fresh(self, token: Token) -> bool:
+        if not token.access_token or token.expires_at is None:
+            return bool(token.access_token)
+        return self._context.now() + timedelta(seconds=self._early) < token.expires_at
+
+    def _mask(self, token: Token) -> None:
+        """Register the tokens' texts, and let go of those that are long superseded."""
+        for secret in filter(None, (token.access_token, token.refresh_token)):
+            self._context.redactor.add(secret)
+            if secret in self._masked:
+                self._masked.remove(secret)
+            self._masked.append(secret)
+        while len(self._masked) > _REMEMBERED:
+            superseded = self._masked.popleft()
+            if superseded != self._first:
+                self._context.redactor.forget(superseded)
+
+
+def _seconds(value: object) -> float | None:
+    """`expires_in` as seconds, number or text; None if it says nothing usable."""
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        return None
+    return max(0.0, seconds) if seconds < _LONGEST_LIFE else None

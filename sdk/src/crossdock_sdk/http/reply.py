@@ -1,0 +1,89 @@
+"""A vendor's reply, read to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import httpx
+
+from crossdock_sdk import jsonio
+from crossdock_sdk.errors import AmbiguousError, ConnectorError, TransientError
+from crossdock_sdk.http.layer import endpoint, is_write, shown
+from crossdock_sdk.redaction import Redactor
+
+_REQUEST_IDS = ("x-request-id", "request-id", "x-correlation-id")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """`headers` has lower-case names, `url` is redacted; `write`: the request may have changed something."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(repr=False)
+    method: str
+    url: str
+    write: bool
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8; what is not becomes U+FFFD."""
+        return self.content.decode("utf-8", "replace")
+
+    @property
+    def endpoint(self) -> str:
+        """Method and URL without the query, as the first words of a message."""
+        return f"{self.method} {endpoint(self.url)}"
+
+    @property
+    def request_id(self) -> str | None:
+        """The id under which the vendor's support finds the request, if a usual header carries one."""
+        return next((self.headers[name] for name in _REQUEST_IDS if name in self.headers), None)
+
+    def json(self) -> Any:
+        """The body as JSON, numbers exact, the same object in every call.
+
+        If it is not JSON, raises what `unusable` gives.
+        """
+        return self._decoded
+
+    @cached_property
+    def _decoded(self) -> Any:
+        try:
+            return jsonio.loads(self.content)
+        except (ValueError, RecursionError):
+            kind = self.headers.get("content-type", "no content type")
+        raise self.unusable(f"the reply is not JSON ({kind}, {len(self.content)} bytes)")
+
+    def require(self, *path: str | int) -> Any:
+        """`json()[path[0]][path[1]]…`. If it is absent or null there, raises what `unusable` gives."""
+        value = self.json()
+        for step in path:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                value = None
+            if value is None:
+                raise self.unusable(f"the reply lacks {'.'.join(map(str, path))}")
+        return value
+
+    def unusable(self, why: str) -> ConnectorError:
+        """The error for a reply that is not as documented: ambiguous for a write, else transient."""
+        message = f"{self.endpoint}: HTTP {self.status}, {why}"
+        kind = AmbiguousError if self.write else TransientError
+        return kind(message, status=self.status, request_id=self.request_id)
+
+
+def reply_of(request: httpx.Request, response: httpx.Response, redactor: Redactor) -> Reply:
+    """The reply in a response whose body has been read. Of a repeated header the last value counts."""
+    return Reply(
+        status=response.status_code,
+        headers={name.lower(): value for name, value in response.headers.items()},
+        content=response.content,
+        method=request.method,
+        url=shown(request.url, redactor),
+        write=is_write(request),
+    )

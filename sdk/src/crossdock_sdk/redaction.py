@@ -1,0 +1,67 @@
+"""What must never be shown: registered secret values, found in any text."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+MASK = "[redacted]"
+_SHORTEST = 6
+
+
+class Redactor:
+    """Replaces registered secrets, and their base64, URL-encoded and JSON-escaped forms, wherever they stand.
+
+    Values shorter than six characters are not registered: masking them would garble ordinary text. (The
+    settings models are the place to refuse such short secrets.)
+    """
+
+    def __init__(self) -> None:
+        self._forms: dict[str, frozenset[str]] = {}
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, *secrets: str) -> None:
+        """Register secrets; from now on no text shows them."""
+        new = {s: _forms(s) for s in secrets if len(s) >= _SHORTEST and s not in self._forms}
+        if new:
+            self._forms |= new
+            self._compile()
+
+    def forget(self, *secrets: str) -> None:
+        """Let go of secrets that no longer open anything, so that rotating tokens do not pile up."""
+        known = [s for s in secrets if s in self._forms]
+        for secret in known:
+            del self._forms[secret]
+        if known:
+            self._compile()
+
+    def _compile(self) -> None:
+        longest_first = sorted({form for forms in self._forms.values() for form in forms}, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def text(self, text: str) -> str:
+        """The text with every registered secret masked."""
+        return self._pattern.sub(MASK, text) if self._pattern else text
+
+    def data(self, value: Any) -> Any:
+        """Plain data (dicts, lists, scalars) with every string in it masked, keys too."""
+        if self._pattern is None:
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self.data(k): self.data(v) for k, v in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.data(v) for v in value]
+        return value
+
+
+def _forms(secret: str) -> frozenset[str]:
+    raw = secret.encode("utf-8", "surrogatepass")
+    escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    quoted = {quote(raw, safe=""), quote_plus(raw)}
+    encoded = {base64.b64encode(raw).decode().rstrip("="), base64.urlsafe_b64encode(raw).decode().rstrip("=")}
+    return frozenset({secret} | escaped | quoted | encoded)
