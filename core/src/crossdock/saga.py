@@ -1,0 +1,278 @@
+"""Every rule about order, retry, doubt, rollback and ending; pure.
+
+`decide(plan, run, now)` says what is to happen next to a run, which `crossdock.state` folds from its
+checkpoints. It does no I/O, reads no clock and draws no random number. Whoever performs a decision writes its
+outcome as the next checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from crossdock_sdk import LegReport, Redo
+
+from crossdock.config.models import Again, OnFailure, RetryPolicy
+from crossdock.state import FOR_GOOD, LegState, Phase, Run, Status, Tries, undecided
+
+AUTH_PROBE = timedelta(minutes=5)
+"""How long a run waits before it tries a connection again whose credentials were refused."""
+JITTER = Decimal("0.2")
+"""A wait is lengthened by up to this share, so that runs that failed together do not return together."""
+
+
+def backoff(policy: RetryPolicy, failures: int, jitter: float, retry_after: float | None) -> timedelta:
+    """How long to wait after that many failures; `jitter` is in [0, 1), `retry_after` in seconds."""
+    grown = Decimal(policy.first.total_seconds()) * policy.factor ** max(failures - 1, 0)
+    capped = min(grown, Decimal(policy.max.total_seconds()))
+    seconds = capped * (1 + JITTER * Decimal(jitter))
+    return timedelta(seconds=float(max(seconds, Decimal(retry_after or 0))))
+
+
+@dataclass(frozen=True, slots=True)
+class LegPlan:
+    """What the rules need to know of one enabled leg."""
+
+    name: str
+    redo: Redo
+    on_failure: OnFailure = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the rules need to know of a flow."""
+
+    legs: tuple[LegPlan, ...]
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    again: Again = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Hydrate:
+    """Read the full records from the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inherit:
+    """Take over what stands of the run that this one replays."""
+
+
+@dataclass(frozen=True, slots=True)
+class MakePlan:
+    """Compute every leg's input, run the guard and the checks; nothing is written yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Write this leg; `redo` where an earlier try may have taken effect."""
+
+    leg: str
+    redo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recover:
+    """Ask the vendor whether an earlier try of this leg took effect."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Take this leg's write back."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before `until`; `alert` where a person is told that it takes this long."""
+
+    until: datetime
+    status: Status
+    alert: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Nothing to do until a person acts."""
+
+    status: Status
+    alert: bool
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The run is over."""
+
+    status: Status
+    alert: bool
+
+
+Work = Inherit | Hydrate | MakePlan | Apply | Recover | Undo
+Decision = Work | Wait | Stop | End
+
+
+def decide(plan: Plan, run: Run, now: datetime) -> Decision:
+    """What is to happen next. The same run and the same `now` always give the same answer."""
+    if run.ended:
+        return End(run.ended, alert=False)
+    if run.replay_of and not run.inherited:
+        return Inherit()
+    doubtful = next((leg for leg in plan.legs if undecided(run.leg(leg.name))), None)
+    if run.cancelled:
+        return _settle(plan, run, doubtful, now) if doubtful else _roll_back(plan, run, Status.CANCELLED, now)
+    if not run.planned or run.records is None:
+        return _read(plan, run, now)
+    if run.again and plan.again != "allow":
+        same = run.again["same"] or plan.again == "ignore"
+        return End(Status.IGNORED, alert=False) if same else _stop(run, Status.HELD)
+    return _forward(plan, run, now)
+
+
+def _read(plan: Plan, run: Run, now: datetime) -> Decision:
+    if run.error and run.error.get("kind") in FOR_GOOD:
+        return End(Status.DEAD, alert=True)
+    if _spent(plan, run.read_tries):
+        return End(Status.DEAD, alert=True)
+    due = _due(plan, run.read_tries)
+    if due and now < due:
+        return Wait(due, Status.WAITING)
+    return Hydrate() if run.records is None else MakePlan()
+
+
+def _forward(plan: Plan, run: Run, now: datetime) -> Decision:
+    for leg in plan.legs:
+        state = run.leg(leg.name)
+        if state.phase is Phase.APPLIED:
+            continue
+        if _open(plan, state):
+            return _try(plan, run, leg, now)
+        if leg.on_failure == "hold":
+            return _stop(run, Status.HELD)
+        if leg.on_failure == "rollback":
+            return _roll_back(plan, run, Status.ROLLED_BACK, now)
+        clearing = _clear(plan, run, leg, now)
+        if clearing is not None:
+            return clearing
+    skipped = any(run.leg(leg.name).phase is not Phase.APPLIED for leg in plan.legs)
+    return End(Status.SUCCEEDED, alert=skipped)
+
+
+def _open(plan: Plan, state: LegState) -> bool:
+    """Whether a leg that is not applied may still become so."""
+    return undecided(state) or (state.phase is Phase.PENDING and not _spent(plan, state.tries))
+
+
+def _try(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision:
+    """The next try of a leg that has not taken effect as far as we know."""
+    state = run.leg(leg.name)
+    if undecided(state):
+        return _settle(plan, run, leg, now)
+    due = _due(plan, state.tries)
+    if due and now < due:
+        return Wait(due, Status.WAITING)
+    if leg.redo is Redo.LOOKUP and state.tries.failures and not state.looked:
+        return Recover(leg.name)
+    return Apply(leg.name)
+
+
+def _settle(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision:
+    """Find out whether a try took effect. Never given up: nobody may guess whether an invoice exists."""
+    if leg.redo is Redo.UNSAFE:
+        return _stop(run, Status.IN_DOUBT)
+    state = run.leg(leg.name)
+    due = _due(plan, state.tries)
+    unasked = leg.redo is Redo.LOOKUP and (state.error or {}).get("kind") == "ambiguous"
+    if _spent(plan, state.tries) and state.tries.at and not unasked:
+        patient = state.tries.at + plan.retry.max
+        if now < patient:
+            return Wait(patient, Status.IN_DOUBT, alert=run.alerted != Status.IN_DOUBT)
+    elif due and now < due:
+        return Wait(due, Status.WAITING)
+    return Recover(leg.name) if leg.redo is Redo.LOOKUP else Apply(leg.name, redo=True)
+
+
+def _roll_back(plan: Plan, run: Run, ending: Status, now: datetime) -> Decision:
+    """Undo what was made, newest first; a leg that cannot be undone does not keep the others standing."""
+    for leg in reversed(plan.legs):
+        step = _clear(plan, run, leg, now)
+        if step is not None:
+            return step
+    left = any(_stands(plan, run.leg(leg.name)) for leg in plan.legs)
+    if left:
+        return End(Status.DEAD, alert=True)
+    return End(ending, alert=ending is not Status.CANCELLED)
+
+
+def _stands(plan: Plan, leg: LegState) -> bool:
+    if leg.phase is Phase.STANDS:
+        return True
+    return leg.phase in {Phase.APPLIED, Phase.AMISS} and _spent(plan, leg.undo_tries)
+
+
+def _clear(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision | None:
+    """The next step to undo one leg; None when nothing more can be done about it."""
+    state = run.leg(leg.name)
+    if state.phase not in {Phase.APPLIED, Phase.AMISS} or _spent(plan, state.undo_tries):
+        return None
+    due = _due(plan, state.undo_tries)
+    if due and now < due:
+        return Wait(due, Status.ROLLING_BACK)
+    return Undo(leg.name)
+
+
+def _stop(run: Run, status: Status) -> Decision:
+    return Stop(status, alert=run.alerted != status)
+
+
+def _spent(plan: Plan, tries: Tries) -> bool:
+    return tries.failures > plan.retry.attempts
+
+
+def _due(plan: Plan, tries: Tries) -> datetime | None:
+    """When the next try may start; None: at once."""
+    if tries.at is None:
+        return None
+    if tries.auth:
+        return tries.at + AUTH_PROBE
+    return tries.at + backoff(plan.retry, tries.failures, tries.jitter, tries.retry_after)
+
+
+def culprit(plan: Plan, run: Run) -> str | None:
+    """The leg at which the run went wrong, or None if that was before any leg."""
+    amiss = {Phase.FAILED, Phase.AMISS}
+    wrong = (n for n in (leg.name for leg in plan.legs) if run.leg(n).phase in amiss)
+    failing = (n for n in (leg.name for leg in plan.legs) if run.leg(n).error is not None)
+    return next(wrong, next(failing, None))
+
+
+def reports(plan: Plan, run: Run) -> tuple[LegReport, ...]:
+    """What stands and what does not, leg by leg, for an alert or a page."""
+    return tuple(_report(plan, leg, run.leg(leg.name)) for leg in plan.legs)
+
+
+def _report(plan: Plan, leg: LegPlan, state: LegState) -> LegReport:
+    receipt = state.receipt or {}
+    words = {
+        Phase.APPLIED: "stands",
+        Phase.AMISS: "stands",
+        Phase.STANDS: "stands",
+        Phase.UNDONE: "undone",
+        Phase.KEPT: "kept",
+        Phase.FAILED: "failed",
+    }
+    word = words.get(state.phase, "not reached")
+    if undecided(state):
+        word = "in doubt"
+    elif state.phase is Phase.PENDING and state.tries.failures:
+        word = "failed"
+    if word == "failed" and leg.on_failure == "skip":
+        word = "skipped"
+    note = str(state.error["message"]) if state.error else None
+    if state.phase is Phase.KEPT:
+        note = "another run uses it"
+    elif receipt and not receipt.get("created", True):
+        note = "it was there before; left untouched"
+    return LegReport(leg=leg.name, state=word, id=receipt.get("id"), url=receipt.get("url"), note=note)

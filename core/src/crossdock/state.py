@@ -1,0 +1,320 @@
+"""What a run is: the fold of its checkpoints. Pure; what is to happen next is for `crossdock.saga`.
+
+`evolve(run, step)` takes in what happened. Instants and jitter are facts inside the checkpoints, so that the
+same checkpoints always give the same run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+FOR_GOOD = frozenset({"rejected", "not_found", "discrepancy", "config", "mapping"})
+"""Kinds of error that another try does not mend."""
+UNASKED = frozenset({"config", "mapping"})
+"""Kinds of error that arise before the vendor is asked, and so settle no doubt."""
+
+
+class Status(StrEnum):
+    """The status of a run, as every outside face shows it."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    HELD = "held"
+    IN_DOUBT = "in_doubt"
+    ROLLING_BACK = "rolling_back"
+    SUCCEEDED = "succeeded"
+    ROLLED_BACK = "rolled_back"
+    DEAD = "dead"
+    IGNORED = "ignored"
+    CANCELLED = "cancelled"
+
+
+FINAL = frozenset({Status.SUCCEEDED, Status.ROLLED_BACK, Status.DEAD, Status.IGNORED, Status.CANCELLED})
+
+
+class Phase(StrEnum):
+    """Where one leg stands."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    """An intent without outcome: performed now, or cut off by a crash."""
+    APPLIED = "applied"
+    AMISS = "amiss"
+    """It took effect, but not as asked."""
+    FAILED = "failed"
+    UNDONE = "undone"
+    KEPT = "kept"
+    """Another run uses what this leg made, so undoing it left it alone."""
+    STANDS = "stands"
+    """Undo failed for good: a person must look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """Failed tries of one thing, and when and how the last one failed."""
+
+    failures: int = 0
+    at: datetime | None = None
+    jitter: float = 0.0
+    retry_after: float | None = None
+    auth: bool = False
+
+    def failed(self, at: datetime, error: Mapping[str, Any]) -> Tries:
+        """One more failure; a refusal of credentials counts against the connection, not the run."""
+        auth = error.get("kind") == "auth"
+        count = self.failures if auth else self.failures + 1
+        return Tries(count, at, float(error.get("jitter", 0)), error.get("retry_after"), auth)
+
+
+@dataclass(frozen=True, slots=True)
+class LegState:
+    phase: Phase = Phase.PENDING
+    generation: int = 0
+    doubt: bool = False
+    """A try was sent and its fate is unknown. Stays until the vendor's answer settles it."""
+    looked: bool = False
+    """`recover` found nothing since the last try, so a new try is safe."""
+    tries: Tries = field(default_factory=Tries)
+    undo_tries: Tries = field(default_factory=Tries)
+    receipt: dict[str, Any] | None = None
+    input: Any = None
+    error: dict[str, Any] | None = None
+    inherited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, folded from its checkpoints."""
+
+    id: str
+    root: str
+    """The first run of a chain of replays; vendor keys are made from it."""
+    legs: Mapping[str, LegState] = field(default_factory=dict)
+    records: dict[str, Any] | None = None
+    planned: bool = False
+    planned_inputs: dict[str, Any] = field(default_factory=dict)
+    read_tries: Tries = field(default_factory=Tries)
+    again: dict[str, Any] | None = None
+    """An earlier run that succeeded for the same key: `{run, same}`."""
+    failed_leg: str | None = None
+    error: dict[str, Any] | None = None
+    cancelled: bool = False
+    alerted: str | None = None
+    """The stop (`held`, `in_doubt`) that a person has been told of since the run last moved."""
+    stopped: str | None = None
+    ended: Status | None = None
+    replay_of: str | None = None
+    inherited: bool = False
+    """What stands of the run that this one replays has been taken over."""
+    steps: int = 0
+
+    def leg(self, name: str) -> LegState:
+        return self.legs.get(name, LegState())
+
+
+class Step(Protocol):
+    """A checkpoint as the journal gives it back."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def leg(self) -> str | None: ...
+    @property
+    def phase(self) -> str: ...
+    @property
+    def data(self) -> Mapping[str, Any]: ...
+    @property
+    def at(self) -> datetime: ...
+
+
+def leg_key(root: str, leg: str, generation: int) -> str:
+    """The idempotency key of a leg: the same in every try, new only after a confirmed rollback."""
+    digest = hashlib.sha256(f"{root}\0{leg}\0{generation}".encode()).digest()
+    return str(uuid.UUID(bytes=digest[:16]))
+
+
+def undecided(leg: LegState) -> bool:
+    """Whether nobody knows if a try of this leg took effect."""
+    return leg.phase is Phase.SENT or (leg.doubt and leg.phase is Phase.PENDING)
+
+
+def fold(run: Run, steps: Iterable[Step]) -> Run:
+    """The run after all its checkpoints."""
+    for step in steps:
+        run = evolve(run, step)
+    return run
+
+
+def evolve(run: Run, step: Step) -> Run:
+    """The run after one more checkpoint. Unknown kinds are notes and change nothing but the count."""
+    handler = _EVOLVE.get(step.kind)
+    moved = handler(run, step) if handler else run
+    return replace(moved, steps=run.steps + 1)
+
+
+def _hydrated(run: Run, step: Step) -> Run:
+    if step.phase == "done":
+        return replace(run, records=step.data["records"], read_tries=Tries())
+    return _read_failed(run, step)
+
+
+def _read_failed(run: Run, step: Step) -> Run:
+    error = step.data["error"]
+    tries = run.read_tries.failed(step.at, error)
+    return replace(run, read_tries=tries, error=error)
+
+
+def _planned(run: Run, step: Step) -> Run:
+    if step.phase == "failed":
+        return _read_failed(run, step)
+    return replace(
+        run,
+        planned=True,
+        planned_inputs=step.data.get("inputs", {}),
+        again=step.data.get("again"),
+        read_tries=Tries(),
+        error=None,
+    )
+
+
+def _applied(run: Run, step: Step) -> Run:
+    name = step.leg or ""
+    leg = run.leg(name)
+    if step.phase == "intent":
+        sent = replace(leg, phase=Phase.SENT, input=step.data.get("input"))
+        return _with(run, name, replace(sent, doubt=leg.doubt or leg.phase is Phase.SENT))
+    if step.phase == "done":
+        settled = replace(leg, phase=Phase.APPLIED, doubt=False, receipt=step.data["receipt"], error=None)
+        return _moved(_with(run, name, replace(settled, tries=Tries())))
+    return _apply_failed(run, name, leg, step)
+
+
+def _apply_failed(run: Run, name: str, leg: LegState, step: Step) -> Run:
+    error = step.data["error"]
+    kind = error.get("kind")
+    after = replace(leg, error=error, tries=leg.tries.failed(step.at, error), looked=False)
+    if "input" in step.data:
+        after = replace(after, input=step.data["input"])
+    if kind == "discrepancy" and step.data.get("receipt"):
+        after = replace(after, phase=Phase.AMISS, doubt=False, receipt=step.data["receipt"])
+    elif kind in FOR_GOOD and not (leg.doubt and kind in UNASKED):
+        after = replace(after, phase=Phase.FAILED, doubt=False)
+    else:
+        after = replace(after, phase=Phase.PENDING, doubt=leg.doubt or kind == "ambiguous")
+    return _with(run, name, after)
+
+
+def _recovered(run: Run, step: Step) -> Run:
+    name = step.leg or ""
+    leg = run.leg(name)
+    if step.phase == "failed":
+        error = step.data["error"]
+        return _with(run, name, replace(leg, error=error, tries=leg.tries.failed(step.at, error)))
+    receipt = step.data.get("receipt")
+    if receipt is None:
+        return _with(run, name, replace(leg, phase=Phase.PENDING, doubt=False, looked=True))
+    settled = replace(leg, phase=Phase.APPLIED, doubt=False, receipt=receipt, error=None, tries=Tries())
+    return _moved(_with(run, name, settled))
+
+
+def _undone(run: Run, step: Step) -> Run:
+    name = step.leg or ""
+    leg = run.leg(name)
+    if step.phase == "intent":
+        return run
+    if step.phase != "failed":
+        phase = Phase.KEPT if step.phase == "kept" else Phase.UNDONE
+        return _with(run, name, replace(leg, phase=phase))
+    error = step.data["error"]
+    tries = leg.undo_tries.failed(step.at, error)
+    phase = Phase.STANDS if error.get("kind") in FOR_GOOD else leg.phase
+    return _with(run, name, replace(leg, phase=phase, undo_tries=tries, error=error))
+
+
+def _inherited(run: Run, step: Step) -> Run:
+    name = step.leg
+    if name is None:
+        return replace(run, inherited=True)
+    leg = replace(run.leg(name), generation=int(step.data["generation"]), inherited=True)
+    if step.phase == "stands":
+        leg = replace(leg, phase=Phase.APPLIED, receipt=step.data["receipt"])
+    elif step.phase == "doubt":
+        leg = replace(leg, doubt=True, input=step.data.get("input"))
+    return _with(run, name, leg)
+
+
+def _person_acted(run: Run, step: Step) -> Run:
+    if step.kind == "cancel":
+        return replace(run, cancelled=True, stopped=None, alerted=None)
+    legs = {n: _retried(leg) for n, leg in run.legs.items()}
+    return replace(run, legs=legs, stopped=None, alerted=None, again=None, read_tries=Tries(), error=None)
+
+
+def _retried(leg: LegState) -> LegState:
+    if leg.phase is Phase.FAILED:
+        return LegState(generation=leg.generation + 1)
+    return replace(leg, tries=Tries()) if leg.phase in {Phase.PENDING, Phase.SENT} else leg
+
+
+def _stopped(run: Run, step: Step) -> Run:
+    if step.kind == "end":
+        return replace(run, ended=Status(step.phase))
+    alerted = step.phase if step.data.get("alert") else run.alerted
+    return replace(run, stopped=step.phase, alerted=alerted)
+
+
+_EVOLVE = {
+    "hydrate": _hydrated,
+    "plan": _planned,
+    "apply": _applied,
+    "recover": _recovered,
+    "undo": _undone,
+    "inherit": _inherited,
+    "cancel": _person_acted,
+    "resume": _person_acted,
+    "stop": _stopped,
+    "end": _stopped,
+}
+
+
+def _with(run: Run, name: str, leg: LegState) -> Run:
+    return replace(run, legs={**run.legs, name: leg})
+
+
+def _moved(run: Run) -> Run:
+    return replace(run, alerted=None, stopped=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Heritage:
+    """What a replay takes over for one leg: `phase` is stands, doubt or fresh."""
+
+    leg: str
+    phase: str
+    generation: int
+    receipt: dict[str, Any] | None = None
+    input: Any = None
+
+
+def heritage(run: Run) -> tuple[Heritage, ...]:
+    """What a replay of an ended run starts from, so that nothing is made twice.
+
+    What stands is taken over. What is in doubt keeps its key. Everything else gets the next generation: a
+    vendor that keeps keys answers an old one with the old reply, even for an object deleted since.
+    """
+    return tuple(_heritage(name, leg) for name, leg in run.legs.items())
+
+
+def _heritage(name: str, leg: LegState) -> Heritage:
+    if leg.phase in {Phase.APPLIED, Phase.STANDS} and leg.receipt is not None:
+        return Heritage(name, "stands", leg.generation, leg.receipt)
+    if undecided(leg):
+        return Heritage(name, "doubt", leg.generation, input=leg.input)
+    return Heritage(name, "fresh", leg.generation + 1)
