@@ -1,0 +1,1 @@
+"""The routing file: its models, loading, checking and compiling. No network."""

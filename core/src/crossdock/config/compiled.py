@@ -1,0 +1,84 @@
+"""A flow with its expressions compiled: from the loader, or again from a plan that a run has kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crossdock_sdk import Action
+
+from crossdock.config.models import Check, Flow, Leg
+from crossdock.mapping import ExpressionError, Filter, Path, Template, compile_template, filter_box
+from crossdock.plugins import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledLeg:
+    """`action_class` is None where no installed connector has the action."""
+
+    leg: Leg
+    template: Template
+    action_class: type[Action[Any]] | None
+
+    @property
+    def name(self) -> str:
+        return self.leg.name
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledCheck:
+    check: Check
+    template: Template
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledFlow:
+    """`legs` has all legs by name, in the order of the file. `reads` is what enabled legs, checks and key read."""
+
+    flow: Flow
+    key: Template | None
+    legs: Mapping[str, CompiledLeg]
+    checks: tuple[CompiledCheck, ...]
+    reads: frozenset[Path]
+    plan_hash: str
+
+    @property
+    def enabled(self) -> tuple[CompiledLeg, ...]:
+        """The legs that run, in order."""
+        return tuple(leg for leg in self.legs.values() if leg.leg.enabled)
+
+
+def compile_flow(
+    flow: Flow,
+    registry: Registry,
+    connectors: Mapping[str, str],
+    *,
+    errors: list[ExpressionError] | None = None,
+) -> CompiledFlow:
+    """Compile all expressions of a flow. `connectors` maps connection names to connector names.
+
+    Raises `ExpressionError`; with `errors` it collects them instead, and what has one cannot be evaluated.
+    """
+    box = filter_box(zone=flow.zone, tables=flow.tables, transforms=registry.transforms)
+    key = compile_template(flow.key, box, where="key", errors=errors) if flow.key is not None else None
+    legs = {leg.name: _leg(leg, box, registry, connectors, errors) for leg in flow.legs}
+    checks = tuple(
+        CompiledCheck(check, compile_template(check.that, box, where=f"checks.{index}", errors=errors))
+        for index, check in enumerate(flow.checks)
+    )
+    used = [leg.template for leg in legs.values() if leg.leg.enabled]
+    used += [check.template for check in checks] + ([key] if key else [])
+    reads = frozenset(path for template in used for path in template.reads)
+    return CompiledFlow(flow, key, legs, checks, reads, flow.plan_hash())
+
+
+def _leg(
+    leg: Leg,
+    box: Mapping[str, Filter],
+    registry: Registry,
+    connectors: Mapping[str, str],
+    errors: list[ExpressionError] | None,
+) -> CompiledLeg:
+    action = registry.action(connectors.get(leg.connection, ""), leg.action)
+    return CompiledLeg(leg, compile_template(leg.with_, box, where=leg.name, errors=errors), action)
