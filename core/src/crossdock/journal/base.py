@@ -1,0 +1,243 @@
+"""The checkpoint store as the rest of the runtime sees it: plain rows in, plain rows out, no decisions.
+
+Every method that writes is one transaction and returns only after it is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeAlias
+
+from crossdock.journal.errors import (
+    AlreadyReplayed,
+    InvalidCursor,
+    JournalError,
+    JournalFull,
+    LeaseLost,
+    LockHeld,
+)
+from crossdock.journal.rows import (
+    Accepted,
+    Checkpoint,
+    Claim,
+    ClaimedRun,
+    ConnectionState,
+    NewEvent,
+    NewRun,
+    ObjectUse,
+    Page,
+    RunRow,
+    RunUpdate,
+    StoredAlert,
+    StoredEvent,
+    StoredStep,
+    StoredToken,
+    connection_wait,
+)
+
+__all__ = (
+    "Accepted",
+    "AlreadyReplayed",
+    "Arrivals",
+    "Checkpoint",
+    "Claim",
+    "ClaimedRun",
+    "ConnectionState",
+    "InvalidCursor",
+    "Journal",
+    "JournalError",
+    "JournalFull",
+    "LeaseLost",
+    "LockHeld",
+    "NewEvent",
+    "NewRun",
+    "ObjectUse",
+    "Page",
+    "RunRow",
+    "RunUpdate",
+    "StoredAlert",
+    "StoredEvent",
+    "StoredStep",
+    "StoredToken",
+    "connection_wait",
+)
+
+Arrivals: TypeAlias = Sequence[tuple[NewEvent, Sequence[NewRun]]]
+"""Events, each with the runs that it starts."""
+
+
+class Journal(Protocol):
+    """A checkpoint store. All methods raise `JournalError` if the store itself fails; it stays usable."""
+
+    async def open(self) -> None:
+        """Connect, and bring the schema up to date. Raises `JournalError` if it is newer than the code."""
+
+    async def close(self) -> None:
+        """Finish what was asked for, then disconnect. Nothing may be called after it."""
+
+    async def accept(self, connection: str, arrivals: Arrivals) -> Accepted:
+        """Store events with the runs that each starts. An event that is known already stores nothing."""
+        ...
+
+    async def store_plan(self, plan_hash: str, flow: str, body: Mapping[str, Any]) -> None:
+        """Store a flow's plan under its hash; again with the same hash is nothing."""
+
+    async def plan(self, plan_hash: str) -> dict[str, Any]:
+        """The body of a stored plan. Raises `JournalError` if there is none."""
+        ...
+
+    async def add_run(self, run: NewRun, event_seq: int, checkpoints: Sequence[Checkpoint] = ()) -> str:
+        """Store one more run of a stored event, such as a replay, with its first steps; its id.
+
+        Raises `AlreadyReplayed` if `run.replay_of` has a replay: replay that one instead.
+        """
+        ...
+
+    async def claim(self, owner: str, limit: int, now: datetime, lease: timedelta) -> list[ClaimedRun]:
+        """Take up to `limit` runs that are due, longest due first.
+
+        Due is: `due_at <= now` and nobody's, or a lease that ran out. Of the unfinished runs of one
+        `(flow, key)` only the one whose turn it is can be claimed: the earliest by event and creation, or
+        the one that has begun already. The status is left as it is.
+        """
+        ...
+
+    async def claim_run(self, run_id: str, owner: str, now: datetime, lease: timedelta) -> ClaimedRun | None:
+        """Take this run, due or not; None if it is ended, leased to somebody, or not its turn."""
+        ...
+
+    async def checkpoint(
+        self,
+        claim: Claim,
+        checkpoints: Sequence[Checkpoint],
+        update: RunUpdate,
+        lease_until: datetime | None,
+        *,
+        acquire: Sequence[str] = (),
+        unlock: Sequence[str] = (),
+    ) -> int:
+        """Record steps and the run's new state, take locks and drop locks: all of it or nothing.
+
+        Returns how many steps the run has now: more than its performer knows of means that a person added
+        one (`add_step`), so read them again. `lease_until` None keeps the lease as it is. Dropped locks wake
+        the runs that wait for them. Raises `LeaseLost` if the claim is void or the run ended, `LockHeld` if
+        another run has one of `acquire`.
+        """
+        ...
+
+    async def add_step(self, run_id: str, checkpoint: Checkpoint, due_at: datetime) -> bool:
+        """Record what a person decided, claimed or not, and make the run due; False if it ended.
+
+        If it is being performed, it is due again as soon as its performer gives it back.
+        """
+        ...
+
+    async def request_cancel(self, run_id: str, now: datetime) -> bool:
+        """Mark the run `cancel_requested` and make it due, as `add_step` does; False if it ended."""
+        ...
+
+    async def heartbeat(self, claims: Sequence[Claim], lease_until: datetime) -> list[Claim]:
+        """Prolong leases; returns the claims that are void."""
+        ...
+
+    async def release(self, claim: Claim, due_at: datetime | None) -> bool:
+        """Give a claim back without a step; False if it is void."""
+        ...
+
+    async def release_dead(self, owner_alive: Callable[[str], bool]) -> int:
+        """End the leases of owners that are no more; returns how many. Their next claim is `taken_over`."""
+        ...
+
+    async def run(self, run_id: str) -> RunRow | None:
+        """One run."""
+        ...
+
+    async def steps(self, run_id: str) -> list[StoredStep]:
+        """All steps of a run, oldest first."""
+        ...
+
+    async def event(self, seq: int) -> StoredEvent | None:
+        """One event."""
+        ...
+
+    async def runs(
+        self,
+        *,
+        flow: str | None = None,
+        status: str | None = None,
+        key: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
+        """Runs, newest first. Raises `InvalidCursor` for a cursor not given out for these filters."""
+        ...
+
+    async def replay_of(self, run_id: str) -> RunRow | None:
+        """The direct replay of a run, if it has one."""
+        ...
+
+    async def next_due(self, now: datetime) -> datetime | None:
+        """The first instant after `now` at which a run becomes due."""
+        ...
+
+    async def oldest_due(self, now: datetime) -> datetime | None:
+        """Since when the longest waiting run has been due."""
+        ...
+
+    async def counts(self) -> dict[str, dict[str, int]]:
+        """How many runs there are: `{flow: {status: number}}`."""
+        ...
+
+    async def last_succeeded(self, flow: str, key: str, before_seq: int | None = None) -> RunRow | None:
+        """The newest run of the key that succeeded, of events before `before_seq` if given."""
+        ...
+
+    async def other_users(self, connection: str, object_: str, object_id: str, root: str) -> list[str]:
+        """The ids of runs outside the replay chain `root` whose effect rests on the object, oldest first."""
+        ...
+
+    async def origin(self, connection: str, object_: str, object_id: str, flow: str) -> RunRow | None:
+        """The newest run of `flow` whose effect rests on the object."""
+        ...
+
+    async def connection_state(self, name: str) -> ConnectionState:
+        """The state of a connection; active if nothing was ever said."""
+        ...
+
+    async def set_connection_state(self, name: str, status: str, reason: str | None, since: datetime) -> bool:
+        """Pause or resume; False if it was so already. Resuming makes the runs that wait for it due."""
+        ...
+
+    async def put_alert(self, alert_id: str, data: Mapping[str, Any], due_at: datetime) -> bool:
+        """Store an alert that belongs to no run; False if the id is known (also if delivered)."""
+        ...
+
+    async def due_alerts(self, now: datetime, *, hold: timedelta, limit: int = 20) -> list[StoredAlert]:
+        """Alerts to deliver now, oldest first; each is hidden from other callers for `hold`."""
+        ...
+
+    async def mark_alert(self, alert_id: str, *, retry_at: datetime | None) -> None:
+        """Delivered (None), or to be tried again at `retry_at`."""
+
+    async def prune(self, ended_before: datetime, limit: int = 500) -> int:
+        """Delete up to `limit` runs that ended before, with their steps and spent events; how many.
+
+        Events are forgotten too, so keep what a vendor may still deliver again.
+        """
+        ...
+
+    async def load_token(self, name: str) -> StoredToken | None:
+        """The stored tokens of a connection."""
+        ...
+
+    async def swap_token(self, name: str, ciphertext: bytes, expected_version: int) -> bool:
+        """Store as version `expected_version + 1` if the stored version is that (0: none)."""
+        ...
+
+    async def lease_token(self, name: str, owner: str, until: datetime, now: datetime) -> bool:
+        """Take the right to refresh a connection's tokens; False while somebody else's lease runs."""
+        ...
+
+    async def release_token(self, name: str, owner: str) -> None:
+        """Give the right to refresh back, if it is this owner's."""

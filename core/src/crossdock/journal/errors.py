@@ -1,0 +1,48 @@
+"""What a journal raises."""
+
+from __future__ import annotations
+
+
+class JournalError(Exception):
+    """The store failed, or was asked for what it does not hold; one line for a person.
+
+    A failed commit is reported so, and nothing of it is stored as far as the store can tell.
+    """
+
+
+class JournalFull(JournalError):  # noqa: N818 - it names what happened
+    """There is no room for what was to be written. Nothing was written; free space and it goes on."""
+
+
+class LeaseLost(JournalError):  # noqa: N818 - it names what happened
+    """The claim is void: the run ended, or somebody else performs it. Stop at once; nothing was written."""
+
+    def __init__(self, run_id: str, fence: int) -> None:
+        super().__init__(f"run {run_id}: claim {fence} is void; another performer has the run, or it ended")
+        self.run_id = run_id
+        self.fence = fence
+
+
+class LockHeld(JournalError):  # noqa: N818 - it names what happened
+    """Another run has the lock. Nothing was written; wait with `waits_for=name`."""
+
+    def __init__(self, name: str, run_id: str) -> None:
+        super().__init__(f"lock {name} is held by run {run_id}")
+        self.name = name
+        self.run_id = run_id
+
+
+class AlreadyReplayed(JournalError):  # noqa: N818 - it names what happened
+    """The run has a replay: `existing`. Replay that one instead."""
+
+    def __init__(self, run_id: str, existing: str) -> None:
+        super().__init__(f"run {run_id} has been replayed as {existing}; replay that run instead")
+        self.run_id = run_id
+        self.existing = existing
+
+
+class InvalidCursor(JournalError):  # noqa: N818 - it names what happened
+    """The cursor was not given out by this store for these filters; start from the first page."""
+
+    def __init__(self) -> None:
+        super().__init__("the cursor is not valid for this list; start again without a cursor")

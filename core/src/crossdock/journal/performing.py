@@ -1,0 +1,153 @@
+"""Units of work of a run that is being performed: claims, checkpoints, locks, leases."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from crossdock.journal.codec import run_row, stored_event, stored_step
+from crossdock.journal.errors import LeaseLost, LockHeld
+from crossdock.journal.intake import Row, StepValues, insert_steps
+from crossdock.journal.rows import Claim, ClaimedRun, ObjectUse, connection_wait
+from crossdock.journal.statements import load
+
+_SQL = load("runs")
+_READ = load("reads")
+_DESK = load("desk")
+
+
+def claim_ready(db: sqlite3.Connection, limit: int, lease: Row) -> list[ClaimedRun]:
+    """Claim runs that are due; `lease` has `owner`, `lease_until` and `now`."""
+    ready = db.execute(_SQL["select_ready"], {"now": lease["now"], "limit": limit}).fetchall()
+    return [_claim(db, run, lease) for run in ready]
+
+
+def claim_one(db: sqlite3.Connection, run_id: str, lease: Row) -> ClaimedRun | None:
+    """Claim this run if it is free and its turn."""
+    run = db.execute(_SQL["select_claimable"], {"id": run_id, "now": lease["now"]}).fetchone()
+    return None if run is None else _claim(db, run, lease)
+
+
+def _claim(db: sqlite3.Connection, ready: sqlite3.Row, lease: Row) -> ClaimedRun:
+    row = run_row(db.execute(_SQL["claim_run"], lease | {"no": ready["no"]}).fetchone())
+    event = stored_event(db.execute(_READ["event"], (row.event_seq,)).fetchone())
+    steps = tuple(map(stored_step, db.execute(_READ["steps"], (row.id,))))
+    claim = Claim(row.id, lease["owner"], row.fence)
+    return ClaimedRun(row, event, steps, claim, taken_over=ready["owner"] is not None)
+
+
+def checkpoint(
+    db: sqlite3.Connection,
+    claim: Claim,
+    steps: Sequence[StepValues],
+    update: Row,
+    objects: tuple[Sequence[ObjectUse], Sequence[ObjectUse]],
+    locks: tuple[Sequence[str], Sequence[str]],
+) -> int:
+    """Write a checkpoint; the number of steps of the run after it. Raises `LeaseLost`, `LockHeld`.
+
+    `objects` are used and released ones, `locks` wanted and dropped ones.
+    """
+    run = _claimed(db, claim)
+    no, now = int(run["no"]), int(update["now"])
+    acquire, unlock = locks
+    for name in acquire:
+        _take_lock(db, name, no)
+    insert_steps(db, no, run["step_count"], steps)
+    total = int(run["step_count"]) + len(steps)
+    due_at = _due(db, no, update, nudged=bool(run["nudged"]))
+    db.execute(_SQL["update_run"], update | {"no": no, "step_count": total, "due_at": due_at})
+    _note_objects(db, no, *objects)
+    if update["ended"]:
+        unlock = [row["name"] for row in db.execute(_SQL["locks_of"], (no,))]
+        db.execute(_SQL["pass_turn"], {"flow": run["flow"], "key": run["key"]})
+    for name in unlock:
+        _drop_lock(db, name, no, now)
+    return total
+
+
+def _claimed(db: sqlite3.Connection, claim: Claim) -> sqlite3.Row:
+    run: sqlite3.Row | None = db.execute(_SQL["select_claimed"], _named(claim)).fetchone()
+    if run is None:
+        raise LeaseLost(claim.run_id, claim.fence)
+    return run
+
+
+def _named(claim: Claim) -> dict[str, Any]:
+    return {"id": claim.run_id, "owner": claim.owner, "fence": claim.fence}
+
+
+def _take_lock(db: sqlite3.Connection, name: str, no: int) -> None:
+    db.execute(_SQL["take_lock"], (name, no))
+    holder = db.execute(_SQL["lock_holder"], (name,)).fetchone()
+    if holder["no"] != no:
+        raise LockHeld(name, holder["id"])
+
+
+def _drop_lock(db: sqlite3.Connection, name: str, no: int, now: int) -> None:
+    if db.execute(_SQL["drop_lock"], (name, no)).rowcount:
+        wake(db, name, now)
+
+
+def wake(db: sqlite3.Connection, waits_for: str, now: int) -> None:
+    """Make the runs due that wait for this."""
+    db.execute(_SQL["wake"], {"waits_for": waits_for, "now": now})
+
+
+def _due(db: sqlite3.Connection, no: int, update: Row, *, nudged: bool) -> int | None:
+    due_at: int | None = update["due_at"]
+    if update["ended"]:
+        return None
+    now = int(update["now"])
+    missed = nudged and update["freed"]
+    if due_at is None and update["waits_for"] is not None:
+        missed = missed or _is_free(db, update["waits_for"], no)
+    return min(now, now if due_at is None else due_at) if missed else due_at
+
+
+def _is_free(db: sqlite3.Connection, waits_for: str, no: int) -> bool:
+    prefix = connection_wait("")
+    if waits_for.startswith(prefix):
+        state = db.execute(_DESK["connection_status"], (waits_for.removeprefix(prefix),)).fetchone()
+        return state is None or state["status"] == "active"
+    holder = db.execute(_SQL["lock_holder"], (waits_for,)).fetchone()
+    return holder is None or holder["no"] == no
+
+
+def _note_objects(db: sqlite3.Connection, no: int, used: Sequence[ObjectUse], released: Sequence[ObjectUse]) -> None:
+    for statement, uses in (("use_object", used), ("release_object", released)):
+        for use in uses:
+            db.execute(_SQL[statement], (use.connection, use.object, use.object_id, no, use.leg))
+
+
+def nudge(db: sqlite3.Connection, run_id: str, steps: Sequence[StepValues], values: Row) -> bool:
+    """Add a person's steps or wish to cancel; `values` has `due_at`, `now` and `cancel`."""
+    run = db.execute(_SQL["select_open"], (run_id,)).fetchone()
+    if run is None:
+        return False
+    insert_steps(db, run["no"], run["step_count"], steps)
+    total = run["step_count"] + len(steps)
+    db.execute(_SQL["nudge"], values | {"no": run["no"], "step_count": total})
+    return True
+
+
+def heartbeat(db: sqlite3.Connection, claims: Sequence[Claim], lease_until: int) -> list[Claim]:
+    """Prolong leases; the claims that are void."""
+    lost = []
+    for claim in claims:
+        values = _named(claim) | {"lease_until": lease_until}
+        if not db.execute(_SQL["prolong_lease"], values).rowcount:
+            lost.append(claim)
+    return lost
+
+
+def release(db: sqlite3.Connection, claim: Claim, due_at: int | None, now: int) -> bool:
+    """Give a claim back; False if it is void."""
+    values = _named(claim) | {"due_at": due_at, "now": now}
+    return db.execute(_SQL["release_run"], values).rowcount > 0
+
+
+def expire_owners(db: sqlite3.Connection, owners: Sequence[str]) -> int:
+    """End the leases of these owners; how many leases."""
+    return sum(db.execute(_SQL["expire_owner"], (owner,)).rowcount for owner in owners)

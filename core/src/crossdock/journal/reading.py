@@ -1,0 +1,112 @@
+"""Reads, each one statement, so that a reader never keeps an old snapshot open."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+from crossdock_sdk import jsonio
+
+from crossdock.journal.codec import connection_state, instant_or_none, run_row, stored_event, stored_step
+from crossdock.journal.cursors import Cursors
+from crossdock.journal.errors import JournalError
+from crossdock.journal.rows import ConnectionState, Page, RunRow, StoredEvent, StoredStep, StoredToken
+from crossdock.journal.statements import load
+
+_SQL = load("reads")
+_NEWEST = 2**63 - 1
+
+
+def _run_or_none(db: sqlite3.Connection, statement: str, values: Any) -> RunRow | None:
+    row = db.execute(_SQL[statement], values).fetchone()
+    return None if row is None else run_row(row)
+
+
+def plan(db: sqlite3.Connection, plan_hash: str) -> dict[str, Any]:
+    row = db.execute(_SQL["plan"], (plan_hash,)).fetchone()
+    if row is None:
+        raise JournalError(f"there is no plan {plan_hash}")
+    body: dict[str, Any] = jsonio.loads(row["body"])
+    return body
+
+
+def run(db: sqlite3.Connection, run_id: str) -> RunRow | None:
+    return _run_or_none(db, "run", (run_id,))
+
+
+def replay_of(db: sqlite3.Connection, run_id: str) -> RunRow | None:
+    return _run_or_none(db, "replay", (run_id,))
+
+
+def steps(db: sqlite3.Connection, run_id: str) -> list[StoredStep]:
+    return [stored_step(row) for row in db.execute(_SQL["steps"], (run_id,)).fetchall()]
+
+
+def event(db: sqlite3.Connection, seq: int) -> StoredEvent | None:
+    row = db.execute(_SQL["event"], (seq,)).fetchone()
+    return None if row is None else stored_event(row)
+
+
+def runs(
+    db: sqlite3.Connection, cursors: Cursors, filters: dict[str, str | None], limit: int, cursor: str | None
+) -> Page:
+    """One page, newest first; `filters` has `flow`, `status` and `key`."""
+    before = _NEWEST if cursor is None else cursors.read(cursor, filters)
+    values = filters | {"before": before, "limit": limit + 1}
+    rows = db.execute(_SQL[_listing(filters)], values).fetchall()
+    shown = rows[:limit]
+    more = cursors.write(shown[-1]["no"], filters) if len(rows) > limit else None
+    return Page(tuple(map(run_row, shown)), more)
+
+
+def _listing(filters: dict[str, str | None]) -> str:
+    if filters["key"] is not None:
+        return "runs_of_key"
+    if filters["status"] is not None:
+        return "runs_in_status"
+    return "runs_all" if filters["flow"] is None else "runs_of_flow"
+
+
+def next_due(db: sqlite3.Connection, now: int) -> datetime | None:
+    return instant_or_none(db.execute(_SQL["next_due"], (now,)).fetchone()[0])
+
+
+def oldest_due(db: sqlite3.Connection, now: int) -> datetime | None:
+    return instant_or_none(db.execute(_SQL["oldest_due"], (now,)).fetchone()[0])
+
+
+def counts(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for row in db.execute(_SQL["counts"]).fetchall():
+        found.setdefault(row["flow"], {})[row["status"]] = row["runs"]
+    return found
+
+
+def last_succeeded(db: sqlite3.Connection, flow: str, key: str, before_seq: int | None) -> RunRow | None:
+    before = _NEWEST if before_seq is None else before_seq
+    return _run_or_none(db, "last_succeeded", {"flow": flow, "key": key, "before_seq": before})
+
+
+def other_users(db: sqlite3.Connection, connection: str, object_: str, object_id: str, root: str) -> list[str]:
+    rows = db.execute(_SQL["other_users"], (connection, object_, object_id, root)).fetchall()
+    return [row["id"] for row in rows]
+
+
+def origin(db: sqlite3.Connection, connection: str, object_: str, object_id: str, flow: str) -> RunRow | None:
+    return _run_or_none(db, "origin", (connection, object_, object_id, flow))
+
+
+def connection(db: sqlite3.Connection, name: str) -> ConnectionState:
+    row = db.execute(_SQL["connection_state"], (name,)).fetchone()
+    return ConnectionState(name) if row is None else connection_state(row)
+
+
+def token(db: sqlite3.Connection, name: str) -> StoredToken | None:
+    row = db.execute(_SQL["load_token"], (name,)).fetchone()
+    return None if row is None else StoredToken(row["ciphertext"], row["version"])
+
+
+def owners(db: sqlite3.Connection) -> list[str]:
+    """Everybody who holds a lease, expired or not."""
+    return [row["owner"] for row in db.execute(load("runs")["owners"]).fetchall()]

@@ -1,0 +1,222 @@
+"""What goes into a journal and comes out of it: plain, frozen rows.
+
+Instants are UTC-aware `datetime`s; `data`, `error` and plan bodies are plain JSON data whose numbers with a
+point are `Decimal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+def connection_wait(name: str) -> str:
+    """The `waits_for` of a run that waits until the connection `name` is active again."""
+    return f"connection:{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to accept. `(connection, id)` is what makes it the same event when it comes again."""
+
+    id: str
+    type: str
+    subject: str
+    data: Mapping[str, Any]
+    occurred_at: datetime | None = None
+    trace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An accepted event. `seq` rises in order of arrival over all connections."""
+
+    seq: int
+    connection: str
+    id: str
+    type: str
+    subject: str
+    data: dict[str, Any]
+    received_at: datetime
+    occurred_at: datetime | None
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to store. Its plan must be stored already; `due_at` None is: at once.
+
+    `trace` is a W3C traceparent. `root` is the first run of a chain of replays; None is the root of
+    `replay_of`, or the run itself.
+    """
+
+    id: str
+    flow: str
+    key: str
+    plan_hash: str
+    trace: str = ""
+    replay_of: str | None = None
+    root: str | None = None
+    status: str = "queued"
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as stored.
+
+    `due_at` is when it is to be looked at next (None: only a person, a lock or a connection wakes it).
+    `owner`, `lease_until` and `fence` say who performs it; `takeovers` counts performers that vanished.
+    `leg` is where it stands or stopped, `error` why. `waits_for` is the name of a lock, or
+    `connection_wait(name)`; None where only time or a person ends the wait. `ended_at` is set exactly
+    when the status is final.
+    """
+
+    id: str
+    flow: str
+    key: str
+    status: str
+    event_seq: int
+    plan_hash: str
+    trace: str
+    replay_of: str | None
+    root: str
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+    due_at: datetime | None
+    owner: str | None
+    lease_until: datetime | None
+    fence: int
+    error: dict[str, Any] | None
+    leg: str | None
+    waits_for: str | None
+    takeovers: int
+    fingerprint: str | None
+    cancel_requested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One step to record: what was done (`kind`), to which leg, at which point of it (`phase`)."""
+
+    kind: str
+    leg: str | None
+    phase: str
+    data: Mapping[str, Any]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStep:
+    """A recorded step; `seq` counts from 1 within its run."""
+
+    run_id: str
+    seq: int
+    kind: str
+    leg: str | None
+    phase: str
+    data: dict[str, Any]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to perform a run. A later claim on the same run has a higher `fence` and voids this one."""
+
+    run_id: str
+    owner: str
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedRun:
+    """A claimed run with all that its next decision needs. `row` is as after the claim.
+
+    `taken_over`: the performer before this one never gave its claim back, so it may have died in a step.
+    """
+
+    row: RunRow
+    event: StoredEvent
+    steps: tuple[StoredStep, ...]
+    claim: Claim
+    taken_over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectUse:
+    """That a leg's effect rests on a vendor object, such as `("books", "customer", "58", "customer")`."""
+
+    connection: str
+    object: str
+    object_id: str
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunUpdate:
+    """The run's new state, written with its checkpoints.
+
+    `status`, `due_at`, `error`, `leg` and `waits_for` are written as they stand: None clears. `fingerprint`
+    None keeps the stored one. `release` gives the claim back; `ended` says that `status` is final, which
+    gives the claim back too, drops the run's locks and lets the next run of its key begin.
+
+    With `waits_for` set and `due_at` None, a lock (or connection) that has come free in the meantime makes
+    the run due at once, so that no wake-up is lost.
+    """
+
+    status: str
+    due_at: datetime | None = None
+    error: Mapping[str, Any] | None = None
+    leg: str | None = None
+    waits_for: str | None = None
+    fingerprint: str | None = None
+    release: bool = False
+    ended: bool = False
+    objects_used: Sequence[ObjectUse] = ()
+    objects_released: Sequence[ObjectUse] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What `accept` stored: the ids of new runs, in order, and how many events were known already."""
+
+    runs: tuple[str, ...]
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of runs; `next_cursor` is None on the last."""
+
+    items: tuple[RunRow, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionState:
+    """Whether a connection may be used: `status` is `active` or `paused`."""
+
+    name: str
+    status: str = "active"
+    reason: str | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAlert:
+    """An alert that waits for delivery. `tries` counts the deliveries tried before this one."""
+
+    id: str
+    data: dict[str, Any]
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredToken:
+    """A connection's OAuth tokens, encrypted. `version` rises by one with each swap, from 1."""
+
+    ciphertext: bytes = field(repr=False)
+    version: int

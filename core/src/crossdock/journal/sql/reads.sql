@@ -1,0 +1,63 @@
+-- name: plan
+SELECT body FROM plans WHERE hash = ?;
+
+-- name: run
+SELECT * FROM runs WHERE id = ?;
+
+-- name: steps
+SELECT runs.id AS run_id, steps.* FROM steps JOIN runs ON runs.no = steps.run_no
+WHERE runs.id = ? ORDER BY steps.seq;
+
+-- name: event
+SELECT * FROM events WHERE seq = ?;
+
+-- name: replay
+SELECT * FROM runs WHERE replay_of = ?;
+
+-- name: runs_all
+SELECT * FROM runs WHERE no < :before ORDER BY no DESC LIMIT :limit;
+
+-- name: runs_of_flow
+SELECT * FROM runs WHERE flow = :flow AND no < :before ORDER BY no DESC LIMIT :limit;
+
+-- name: runs_in_status
+-- The unary plus keeps the planner on the status index, whose order is the page's order.
+SELECT * FROM runs
+WHERE status = :status AND (:flow IS NULL OR +flow = :flow) AND no < :before
+ORDER BY no DESC LIMIT :limit;
+
+-- name: runs_of_key
+SELECT * FROM runs
+WHERE key = :key AND (:flow IS NULL OR +flow = :flow) AND (:status IS NULL OR +status = :status)
+  AND no < :before
+ORDER BY no DESC LIMIT :limit;
+
+-- name: next_due
+SELECT MIN(ready_at) FROM runs WHERE turn = 1 AND ready_at > ?;
+
+-- name: oldest_due
+SELECT MIN(ready_at) FROM runs WHERE turn = 1 AND ready_at <= ?;
+
+-- name: counts
+SELECT flow, status, runs FROM tallies WHERE runs > 0 ORDER BY flow, status;
+
+-- name: last_succeeded
+SELECT * FROM runs
+WHERE flow = :flow AND key = :key AND status = 'succeeded' AND event_seq < :before_seq
+ORDER BY event_seq DESC, no DESC LIMIT 1;
+
+-- name: other_users
+SELECT DISTINCT runs.id FROM objects JOIN runs ON runs.no = objects.run_no
+WHERE objects.connection = ? AND objects.object = ? AND objects.object_id = ? AND runs.root <> ?
+ORDER BY runs.no;
+
+-- name: origin
+SELECT runs.* FROM objects JOIN runs ON runs.no = objects.run_no
+WHERE objects.connection = ? AND objects.object = ? AND objects.object_id = ? AND runs.flow = ?
+ORDER BY runs.no DESC LIMIT 1;
+
+-- name: connection_state
+SELECT name, status, reason, since FROM connections WHERE name = ?;
+
+-- name: load_token
+SELECT ciphertext, version FROM tokens WHERE name = ?;

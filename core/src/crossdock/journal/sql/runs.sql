@@ -1,0 +1,127 @@
+-- name: insert_event
+INSERT INTO events (connection, id, type, subject, data, received_at, occurred_at, trace)
+VALUES (:connection, :id, :type, :subject, :data, :received_at, :occurred_at, :trace)
+ON CONFLICT (connection, id) DO NOTHING
+RETURNING seq;
+
+-- name: insert_plan
+INSERT INTO plans (hash, flow, body, created_at) VALUES (:hash, :flow, :body, :created_at)
+ON CONFLICT (hash) DO NOTHING;
+
+-- name: root_of
+SELECT root FROM runs WHERE id = ?;
+
+-- name: replay_id
+SELECT id FROM runs WHERE replay_of = ?;
+
+-- name: yield_turn
+-- A run that has not begun gives way to a run of an earlier event.
+UPDATE runs SET turn = 0
+WHERE flow = :flow AND key = :key AND turn = 1 AND fence = 0 AND event_seq > :event_seq;
+
+-- name: insert_run
+INSERT INTO runs (id, flow, key, status, event_seq, plan_hash, trace, replay_of, root,
+                  created_at, updated_at, due_at, turn)
+VALUES (:id, :flow, :key, :status, :event_seq, :plan_hash, :trace, :replay_of, :root,
+        :created_at, :created_at, :due_at,
+        NOT EXISTS (SELECT 1 FROM runs WHERE flow = :flow AND key = :key AND turn = 1))
+RETURNING no;
+
+-- name: select_ready
+SELECT no, owner FROM runs
+WHERE turn = 1 AND ready_at <= :now
+ORDER BY ready_at, no
+LIMIT :limit;
+
+-- name: select_claimable
+SELECT no, owner FROM runs
+WHERE id = :id AND turn = 1 AND (owner IS NULL OR lease_until <= :now);
+
+-- name: claim_run
+UPDATE runs
+SET owner = :owner, lease_until = :lease_until, fence = fence + 1, nudged = 0,
+    takeovers = takeovers + (owner IS NOT NULL), updated_at = :now
+WHERE no = :no
+RETURNING *;
+
+-- name: select_claimed
+SELECT no, flow, key, step_count, nudged FROM runs
+WHERE id = :id AND fence = :fence AND owner = :owner;
+
+-- name: select_open
+SELECT no, step_count FROM runs WHERE id = ? AND ended_at IS NULL;
+
+-- name: insert_step
+INSERT INTO steps (run_no, seq, kind, leg, phase, data, at) VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: count_steps
+UPDATE runs SET step_count = :step_count WHERE no = :no;
+
+-- name: update_run
+UPDATE runs
+SET status = :status, due_at = :due_at, error = :error, leg = :leg, waits_for = :waits_for,
+    fingerprint = COALESCE(:fingerprint, fingerprint), step_count = :step_count, updated_at = :now,
+    owner = CASE WHEN :freed THEN NULL ELSE owner END,
+    lease_until = CASE WHEN :freed THEN NULL ELSE COALESCE(:lease_until, lease_until) END,
+    ended_at = CASE WHEN :ended THEN :now END,
+    turn = CASE WHEN :ended THEN 0 ELSE turn END
+WHERE no = :no;
+
+-- name: pass_turn
+UPDATE runs SET turn = 1
+WHERE no = (SELECT no FROM runs
+            WHERE flow = :flow AND key = :key AND ended_at IS NULL
+            ORDER BY event_seq, no LIMIT 1);
+
+-- name: nudge
+UPDATE runs
+SET nudged = 1, step_count = :step_count, cancel_requested = MAX(cancel_requested, :cancel),
+    due_at = MIN(COALESCE(due_at, :due_at), :due_at), updated_at = :now
+WHERE no = :no;
+
+-- name: prolong_lease
+UPDATE runs SET lease_until = :lease_until WHERE id = :id AND fence = :fence AND owner = :owner;
+
+-- name: release_run
+UPDATE runs
+SET owner = NULL, lease_until = NULL, updated_at = :now,
+    due_at = CASE WHEN nudged THEN MIN(COALESCE(:due_at, :now), :now) ELSE :due_at END
+WHERE id = :id AND fence = :fence AND owner = :owner;
+
+-- name: owners
+SELECT DISTINCT owner FROM runs WHERE owner IS NOT NULL;
+
+-- name: expire_owner
+UPDATE runs SET lease_until = 0 WHERE owner = ?;
+
+-- name: take_lock
+INSERT INTO locks (name, run_no) VALUES (?, ?) ON CONFLICT (name) DO NOTHING;
+
+-- name: lock_holder
+SELECT runs.no, runs.id FROM locks JOIN runs ON runs.no = locks.run_no WHERE locks.name = ?;
+
+-- name: drop_lock
+DELETE FROM locks WHERE name = ? AND run_no = ?;
+
+-- name: locks_of
+SELECT name FROM locks WHERE run_no = ?;
+
+-- name: wake
+UPDATE runs SET due_at = :now
+WHERE waits_for = :waits_for AND ended_at IS NULL AND (due_at IS NULL OR due_at > :now);
+
+-- name: use_object
+INSERT INTO objects (connection, object, object_id, run_no, leg) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING;
+
+-- name: release_object
+DELETE FROM objects WHERE connection = ? AND object = ? AND object_id = ? AND run_no = ? AND leg = ?;
+
+-- name: prunable
+SELECT no, event_seq FROM runs WHERE ended_at < :ended_before ORDER BY ended_at LIMIT :limit;
+
+-- name: delete_run
+DELETE FROM runs WHERE no = ?;
+
+-- name: delete_spent_event
+DELETE FROM events WHERE seq = :seq AND NOT EXISTS (SELECT 1 FROM runs WHERE event_seq = :seq);

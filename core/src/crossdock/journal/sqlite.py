@@ -1,0 +1,316 @@
+"""The journal on one SQLite file: one writer with group commit, readers beside it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from crossdock.journal import desk, intake, performing, reading
+from crossdock.journal.base import Arrivals
+from crossdock.journal.codec import JsonText, micros, micros_or_none
+from crossdock.journal.cursors import Cursors
+from crossdock.journal.errors import JournalError
+from crossdock.journal.migrate import migrate, shipped
+from crossdock.journal.rows import (
+    Accepted,
+    Checkpoint,
+    Claim,
+    ClaimedRun,
+    ConnectionState,
+    NewEvent,
+    NewRun,
+    Page,
+    RunRow,
+    RunUpdate,
+    StoredAlert,
+    StoredEvent,
+    StoredStep,
+    StoredToken,
+)
+from crossdock.journal.statements import load
+from crossdock.journal.store import Store, connect_reader, connect_writer, explain
+from crossdock.journal.writer import Writer
+
+T = TypeVar("T")
+_MOST_PER_PAGE = 500
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class SqliteJournal:
+    """A `Journal` on the SQLite file `path`.
+
+    `redact` is applied to every JSON text before it is written. `now` stamps what has no instant of its own.
+    `busy` is how long to wait for another process that writes to the same file.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        redact: Callable[[str], str],
+        now: Callable[[], datetime] = utc_now,
+        busy: timedelta = timedelta(seconds=10),
+    ) -> None:
+        self.path = path
+        self._redact = redact
+        self._json = JsonText(redact)
+        self._now = now
+        self._busy = busy
+        self._stores: list[Store] = []
+        self._writer: Writer | None = None
+        self._reader: Store | None = None
+        self._cursors = Cursors(b"")
+
+    async def __aenter__(self) -> SqliteJournal:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def commits(self) -> int:
+        """Transactions committed by this journal since it was opened; one carries many checkpoints."""
+        return self._writer.commits if self._writer else 0
+
+    async def open(self) -> None:
+        try:
+            store = await connect_writer(self.path, self._busy)
+            self._stores.append(store)
+            await store.perform(partial(migrate, migrations=shipped(), at=micros(self._now())))
+            reader = await connect_reader(self.path, self._busy)
+            self._stores.append(reader)
+            key = await reader.perform(lambda db: db.execute(load("store")["cursor_key"]).fetchone()[0])
+        except BaseException as error:
+            await self.close()
+            if isinstance(error, sqlite3.Error):
+                raise explain(error) from error
+            raise
+        self._cursors = Cursors(key)
+        self._writer, self._reader = Writer(store), reader
+
+    async def close(self) -> None:
+        if self._writer is not None:
+            await self._writer.close()
+        while self._stores:
+            await self._stores.pop().close()
+        self._reader = None
+
+    async def _write(self, unit: Callable[[sqlite3.Connection], T]) -> T:
+        if self._writer is None:
+            raise JournalError("the journal is not open")
+        return await self._writer.write(unit)
+
+    async def _read(self, work: Callable[..., T], *values: Any) -> T:
+        if self._reader is None:
+            raise JournalError("the journal is not open")
+        try:
+            return await self._reader.perform(lambda db: work(db, *values))
+        except sqlite3.Error as error:
+            raise explain(error) from error
+
+    # What is stored of an argument is fixed here, in the caller's thread, before the writer sees it.
+
+    def _run_values(self, run: NewRun) -> dict[str, Any]:
+        now = micros(self._now())
+        return {
+            "id": run.id,
+            "flow": run.flow,
+            "key": run.key,
+            "plan_hash": run.plan_hash,
+            "trace": run.trace,
+            "replay_of": run.replay_of,
+            "root": run.root,
+            "status": run.status,
+            "due_at": now if run.due_at is None else micros(run.due_at),
+            "created_at": now,
+        }
+
+    def _event_values(self, connection: str, event: NewEvent) -> dict[str, Any]:
+        return {
+            "connection": connection,
+            "id": event.id,
+            "type": event.type,
+            "subject": event.subject,
+            "data": self._json(event.data),
+            "received_at": micros(self._now()),
+            "occurred_at": micros_or_none(event.occurred_at),
+            "trace": event.trace,
+        }
+
+    def _step_values(self, steps: Sequence[Checkpoint]) -> list[intake.StepValues]:
+        return [(s.kind, s.leg, s.phase, self._json(s.data), micros(s.at)) for s in steps]
+
+    def _update_values(self, update: RunUpdate, lease_until: datetime | None) -> dict[str, Any]:
+        return {
+            "status": update.status,
+            "due_at": micros_or_none(update.due_at),
+            "error": None if update.error is None else self._json(update.error),
+            "leg": update.leg,
+            "waits_for": update.waits_for,
+            "fingerprint": update.fingerprint,
+            "freed": update.release or update.ended,
+            "ended": update.ended,
+            "lease_until": micros_or_none(lease_until),
+            "now": micros(self._now()),
+        }
+
+    async def accept(self, connection: str, arrivals: Arrivals) -> Accepted:
+        rows = [
+            (self._event_values(connection, event), [self._run_values(run) for run in runs]) for event, runs in arrivals
+        ]
+        return await self._write(partial(intake.accept, arrivals=rows))
+
+    async def store_plan(self, plan_hash: str, flow: str, body: Mapping[str, Any]) -> None:
+        now = micros(self._now())
+        plan = {"hash": plan_hash, "flow": flow, "body": self._json(body), "created_at": now}
+        await self._write(partial(intake.store_plan, plan=plan))
+
+    async def add_run(self, run: NewRun, event_seq: int, checkpoints: Sequence[Checkpoint] = ()) -> str:
+        values, steps = self._run_values(run), self._step_values(checkpoints)
+        return await self._write(partial(intake.add_run, run=values, event_seq=event_seq, steps=steps))
+
+    async def prune(self, ended_before: datetime, limit: int = 500) -> int:
+        return await self._write(partial(intake.prune, ended_before=micros(ended_before), limit=limit))
+
+    async def claim(self, owner: str, limit: int, now: datetime, lease: timedelta) -> list[ClaimedRun]:
+        values = {"owner": owner, "lease_until": micros(now + lease), "now": micros(now)}
+        return await self._write(partial(performing.claim_ready, limit=limit, lease=values))
+
+    async def claim_run(self, run_id: str, owner: str, now: datetime, lease: timedelta) -> ClaimedRun | None:
+        values = {"owner": owner, "lease_until": micros(now + lease), "now": micros(now)}
+        return await self._write(partial(performing.claim_one, run_id=run_id, lease=values))
+
+    async def checkpoint(
+        self,
+        claim: Claim,
+        checkpoints: Sequence[Checkpoint],
+        update: RunUpdate,
+        lease_until: datetime | None,
+        *,
+        acquire: Sequence[str] = (),
+        unlock: Sequence[str] = (),
+    ) -> int:
+        return await self._write(
+            partial(
+                performing.checkpoint,
+                claim=claim,
+                steps=self._step_values(checkpoints),
+                update=self._update_values(update, lease_until),
+                objects=(tuple(update.objects_used), tuple(update.objects_released)),
+                locks=(tuple(acquire), tuple(unlock)),
+            )
+        )
+
+    async def add_step(self, run_id: str, checkpoint: Checkpoint, due_at: datetime) -> bool:
+        steps = self._step_values([checkpoint])
+        values = {"due_at": micros(due_at), "now": micros(self._now()), "cancel": 0}
+        return await self._write(partial(performing.nudge, run_id=run_id, steps=steps, values=values))
+
+    async def request_cancel(self, run_id: str, now: datetime) -> bool:
+        values = {"due_at": micros(now), "now": micros(now), "cancel": 1}
+        return await self._write(partial(performing.nudge, run_id=run_id, steps=(), values=values))
+
+    async def heartbeat(self, claims: Sequence[Claim], lease_until: datetime) -> list[Claim]:
+        until = micros(lease_until)
+        return await self._write(partial(performing.heartbeat, claims=tuple(claims), lease_until=until))
+
+    async def release(self, claim: Claim, due_at: datetime | None) -> bool:
+        due, now = micros_or_none(due_at), micros(self._now())
+        return await self._write(partial(performing.release, claim=claim, due_at=due, now=now))
+
+    async def release_dead(self, owner_alive: Callable[[str], bool]) -> int:
+        dead = [owner for owner in await self._read(reading.owners) if not owner_alive(owner)]
+        return await self._write(partial(performing.expire_owners, owners=dead)) if dead else 0
+
+    async def plan(self, plan_hash: str) -> dict[str, Any]:
+        return await self._read(reading.plan, plan_hash)
+
+    async def run(self, run_id: str) -> RunRow | None:
+        return await self._read(reading.run, run_id)
+
+    async def steps(self, run_id: str) -> list[StoredStep]:
+        return await self._read(reading.steps, run_id)
+
+    async def event(self, seq: int) -> StoredEvent | None:
+        return await self._read(reading.event, seq)
+
+    async def runs(
+        self,
+        *,
+        flow: str | None = None,
+        status: str | None = None,
+        key: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
+        filters = {"flow": flow, "status": status, "key": key}
+        bounded = max(1, min(limit, _MOST_PER_PAGE))
+        return await self._read(reading.runs, self._cursors, filters, bounded, cursor)
+
+    async def replay_of(self, run_id: str) -> RunRow | None:
+        return await self._read(reading.replay_of, run_id)
+
+    async def next_due(self, now: datetime) -> datetime | None:
+        return await self._read(reading.next_due, micros(now))
+
+    async def oldest_due(self, now: datetime) -> datetime | None:
+        return await self._read(reading.oldest_due, micros(now))
+
+    async def counts(self) -> dict[str, dict[str, int]]:
+        return await self._read(reading.counts)
+
+    async def last_succeeded(self, flow: str, key: str, before_seq: int | None = None) -> RunRow | None:
+        return await self._read(reading.last_succeeded, flow, key, before_seq)
+
+    async def other_users(self, connection: str, object_: str, object_id: str, root: str) -> list[str]:
+        return await self._read(reading.other_users, connection, object_, object_id, root)
+
+    async def origin(self, connection: str, object_: str, object_id: str, flow: str) -> RunRow | None:
+        return await self._read(reading.origin, connection, object_, object_id, flow)
+
+    async def connection_state(self, name: str) -> ConnectionState:
+        return await self._read(reading.connection, name)
+
+    async def set_connection_state(self, name: str, status: str, reason: str | None, since: datetime) -> bool:
+        state = {"name": name, "status": status, "reason": self._text(reason), "since": micros(since)}
+        return await self._write(partial(desk.set_connection, state=state, now=micros(self._now())))
+
+    def _text(self, text: str | None) -> str | None:
+        return None if text is None else self._redact(text)
+
+    async def put_alert(self, alert_id: str, data: Mapping[str, Any], due_at: datetime) -> bool:
+        text, due = self._json(data), micros(due_at)
+        return await self._write(partial(desk.put_alert, alert_id=alert_id, data=text, due_at=due))
+
+    async def due_alerts(self, now: datetime, *, hold: timedelta, limit: int = 20) -> list[StoredAlert]:
+        start, until = micros(now), micros(now + hold)
+        return await self._write(partial(desk.due_alerts, now=start, until=until, limit=limit))
+
+    async def mark_alert(self, alert_id: str, *, retry_at: datetime | None) -> None:
+        retry = micros_or_none(retry_at)
+        await self._write(partial(desk.mark_alert, alert_id=alert_id, retry_at=retry))
+
+    async def load_token(self, name: str) -> StoredToken | None:
+        return await self._read(reading.token, name)
+
+    async def swap_token(self, name: str, ciphertext: bytes, expected_version: int) -> bool:
+        unit = partial(desk.swap_token, name=name, ciphertext=ciphertext, expected=expected_version)
+        return await self._write(unit)
+
+    async def lease_token(self, name: str, owner: str, until: datetime, now: datetime) -> bool:
+        lease = {"name": name, "owner": owner, "until": micros(until), "now": micros(now)}
+        return await self._write(partial(desk.lease_token, lease=lease))
+
+    async def release_token(self, name: str, owner: str) -> None:
+        await self._write(partial(desk.release_token, name=name, owner=owner))

@@ -1,0 +1,122 @@
+"""Group commit: one writer takes all that has gathered and commits it in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from crossdock.journal.errors import JournalError
+from crossdock.journal.statements import load
+from crossdock.journal.store import Store, explain, roll_back
+
+T = TypeVar("T")
+Unit: TypeAlias = Callable[[sqlite3.Connection], Any]
+"""A piece of a transaction. It raises to undo itself; the others in its batch are untouched."""
+
+_SQL = load("store")
+LARGEST_BATCH = 512
+"""Units in one transaction at most, so that no caller waits for an endless one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one unit: its value, or the error it raised."""
+
+    value: Any = None
+    error: Exception | None = None
+
+
+def commit_together(db: sqlite3.Connection, units: Sequence[Unit]) -> list[Outcome]:
+    """Run the units in one transaction, each in a savepoint. Raises `JournalError` if nothing is stored."""
+    try:
+        db.execute(_SQL["begin"])
+        outcomes = [_attempt(db, unit) for unit in units]
+        db.execute(_SQL["commit"])
+    except sqlite3.Error as error:
+        roll_back(db)
+        raise explain(error) from error
+    except BaseException:
+        roll_back(db)
+        raise
+    return outcomes
+
+
+def _attempt(db: sqlite3.Connection, unit: Unit) -> Outcome:
+    db.execute(_SQL["savepoint"])
+    try:
+        value = unit(db)
+    except Exception as error:
+        if not db.in_transaction:
+            # SQLite gave the whole transaction up (disk full, I/O): the other units' writes are gone too.
+            raise
+        db.execute(_SQL["undo_unit"])
+        db.execute(_SQL["release"])
+        return Outcome(error=explain(error) if isinstance(error, sqlite3.Error) else error)
+    db.execute(_SQL["release"])
+    return Outcome(value)
+
+
+class Writer:
+    """Hands units to the store's thread, as many at once as have gathered while it was busy."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: deque[tuple[Unit, asyncio.Future[Any]]] = deque()
+        self._busy: asyncio.Task[None] | None = None
+        self._closed = False
+        self.commits = 0
+        """Transactions committed so far."""
+
+    async def write(self, unit: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a unit; returns its value once it is durable.
+
+        A caller that is cancelled gets no answer, but its unit is still written whole or not at all.
+        """
+        if self._closed:
+            raise JournalError("the journal is closed")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((unit, future))
+        if self._busy is None:
+            self._busy = asyncio.create_task(self._drain(), name="journal-writer")
+        return await future
+
+    async def close(self) -> None:
+        """Write what has gathered; nothing may be written after it."""
+        self._closed = True
+        if self._busy is not None:
+            await asyncio.wait([self._busy])
+
+    async def _drain(self) -> None:
+        try:
+            while self._waiting:
+                size = min(len(self._waiting), LARGEST_BATCH)
+                await self._commit([self._waiting.popleft() for _ in range(size)])
+        finally:
+            self._busy = None
+
+    async def _commit(self, batch: list[tuple[Unit, asyncio.Future[Any]]]) -> None:
+        wanted = [(unit, future) for unit, future in batch if not future.done()]
+        if not wanted:
+            return
+        units = [unit for unit, _ in wanted]
+        try:
+            outcomes = await self._store.perform(lambda db: commit_together(db, units))
+            self.commits += 1
+        except asyncio.CancelledError:
+            for _, future in wanted:
+                future.cancel()
+            raise
+        except Exception as error:
+            kind = type(error) if isinstance(error, JournalError) else JournalError
+            outcomes = [Outcome(error=kind(str(error))) for _ in wanted]
+        for (_, future), outcome in zip(wanted, outcomes, strict=True):
+            if future.done():
+                continue
+            if outcome.error is None:
+                future.set_result(outcome.value)
+            else:
+                future.set_exception(outcome.error)
