@@ -1,0 +1,168 @@
+"""Telling people: alerts are made from a run, stored with it, and delivered until they arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from crossdock_sdk import Alert, ConnectorError, jsonio
+
+from crossdock.connections import Connections
+from crossdock.journal.base import Journal, RunRow, StoredAlert
+from crossdock.metrics import RuntimeMetrics
+from crossdock.program import Program
+from crossdock.saga import culprit, reports
+from crossdock.state import Run, Status
+
+_log = logging.getLogger("crossdock.alerts")
+
+FIRST_RETRY = timedelta(seconds=2)
+LONGEST_RETRY = timedelta(minutes=10)
+DELIVERY_TIMEOUT = timedelta(seconds=60)
+
+_TITLES = {
+    Status.ROLLED_BACK: "rolled back: nothing of it remains",
+    Status.DEAD: "failed and waits for a person",
+    Status.HELD: "is held and waits for a person",
+    Status.IN_DOUBT: "is in doubt: a write may or may not have taken effect",
+    Status.SUCCEEDED: "succeeded, but left out an optional leg",
+}
+_ADVICE = {
+    Status.ROLLED_BACK: "Mend the cause at the vendor or in the routing file, then replay the run.",
+    Status.DEAD: "Mend the cause, see to what still stands, then replay the run.",
+    Status.HELD: "Mend the cause, then replay the run to go on from this leg, or cancel it to roll back.",
+    Status.IN_DOUBT: "Look at the vendor whether the write is there; the run asks again by itself where it can.",
+    Status.SUCCEEDED: "Do the left-out leg by hand, or mend the cause for the next deal.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where a person can look; `public_url` is what people reach this server by, without a trailing slash."""
+
+    public_url: str | None = None
+
+    def run(self, run_id: str) -> dict[str, str]:
+        return {"Run": f"{self.public_url}/api/v1/runs/{run_id}"} if self.public_url else {}
+
+
+def run_alert(program: Program, row: RunRow, run: Run, status: Status, now: datetime, links: Links) -> Alert:
+    """The alert of a run that ended without success, or that waits for a person."""
+    leg = culprit(program.plan, run)
+    state = run.leg(leg) if leg else None
+    error = (state.error if state else None) or run.error or {}
+    if run.again and not error:
+        error = {"kind": "again", "message": f"the key {row.key} already succeeded in run {run.again['run']}"}
+    payload = state.input if state and state.input is not None else run.records
+    severity = "warning" if status is Status.SUCCEEDED else "error"
+    return Alert(
+        id=f"{row.id}:{status}:{run.steps}",
+        title=f"{row.flow} for {row.key} {_TITLES[status]}",
+        severity=severity,
+        at=now,
+        flow=row.flow,
+        run=row.id,
+        status=str(status),
+        key=row.key,
+        leg=leg,
+        action=program.leg(leg).leg.do if leg else None,
+        connection=program.leg(leg).leg.connection if leg else program.flow.source,
+        error={k: v for k, v in error.items() if k != "jitter"},
+        payload=payload,
+        legs=reports(program.plan, run),
+        advice=_ADVICE[status],
+        links=links.run(row.id),
+        trace_id=_trace_id(row.trace),
+    )
+
+
+def connection_alert(connection: str, error: dict[str, Any], row: RunRow, now: datetime) -> Alert:
+    """The one alert of a connection that was paused because its credentials are refused."""
+    return Alert(
+        id=f"connection:{connection}:{now.isoformat()}",
+        title=f"connection {connection} is paused: its credentials are refused",
+        at=now,
+        flow=row.flow,
+        run=row.id,
+        status=str(Status.WAITING),
+        key=row.key,
+        connection=connection,
+        error={k: v for k, v in error.items() if k != "jitter"},
+        advice="Renew the credentials and reload the configuration; the runs that wait go on by themselves.",
+        trace_id=_trace_id(row.trace),
+    )
+
+
+def stuck_alert(row: RunRow, message: str, now: datetime) -> Alert:
+    """A run whose stored plan cannot be run with what is installed now."""
+    return Alert(
+        id=f"{row.id}:stuck",
+        title=f"{row.flow} for {row.key} cannot go on",
+        at=now,
+        flow=row.flow,
+        run=row.id,
+        status=str(Status.WAITING),
+        key=row.key,
+        error={"kind": "config", "message": message},
+        advice="Install the connector or put the connection back; the run goes on by itself.",
+        trace_id=_trace_id(row.trace),
+    )
+
+
+async def post(journal: Journal, alert: Alert, notifiers: tuple[str, ...], now: datetime) -> None:
+    """Store an alert for each notifier, and log it. The same alert again changes nothing."""
+    body = jsonio.loads(jsonio.dumps(alert.model_dump()))
+    fresh = True
+    for name in notifiers:
+        fresh = await journal.put_alert(f"{alert.id}@{name}", {"notifier": name, "alert": body}, now)
+    if fresh:
+        level = logging.WARNING if alert.severity != "error" else logging.ERROR
+        facts = {"run": alert.run, "leg": alert.leg, "flow": alert.flow, "alert": alert.id}
+        _log.log(level, "%s: %s", alert.title, alert.error.get("message", ""), extra=facts)
+
+
+class Courier:
+    """Delivers stored alerts, each until its notifier takes it."""
+
+    def __init__(
+        self, journal: Journal, connections: Connections, metrics: RuntimeMetrics, now: Callable[[], datetime]
+    ) -> None:
+        self._journal = journal
+        self._connections = connections
+        self._metrics = metrics
+        self._now = now
+
+    async def round(self) -> int:
+        """Try all alerts that are due, side by side; how many there were."""
+        due = await self._journal.due_alerts(self._now(), hold=2 * DELIVERY_TIMEOUT)
+        await asyncio.gather(*(self._deliver(stored) for stored in due))
+        return len(due)
+
+    async def _deliver(self, stored: StoredAlert) -> None:
+        name = stored.data["notifier"]
+        retry_at: datetime | None = None
+        outcome = "delivered"
+        try:
+            async with asyncio.timeout(DELIVERY_TIMEOUT.total_seconds()):
+                await self._connections.notifier(name).notify(Alert.model_validate(stored.data["alert"]))
+        except Exception as error:
+            outcome = "failed"
+            retry_at = self._now() + _pause(stored.tries, error)
+            _log.error("alert %s is not delivered by %s yet, again at %s: %s", stored.id, name, retry_at, error)
+        self._metrics.alerts.add(name, outcome)
+        await self._journal.mark_alert(stored.id, retry_at=retry_at)
+
+
+def _pause(tries: int, error: Exception) -> timedelta:
+    asked = error.retry_after if isinstance(error, ConnectorError) else None
+    grown: timedelta = min(FIRST_RETRY * 4 ** min(tries, 6), LONGEST_RETRY)
+    return max(grown, timedelta(seconds=asked or 0))
+
+
+def _trace_id(trace: str) -> str | None:
+    parts = trace.split("-")
+    return parts[1] if len(parts) > 2 else None

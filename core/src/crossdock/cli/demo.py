@@ -1,0 +1,171 @@
+"""`crossdock demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from crossdock.cli import options
+from crossdock.cli.errors import FAILED
+from crossdock.cli.output import coloured, console, emit, safe, table
+
+if TYPE_CHECKING:
+    from crossdock.cli.stage import Stage
+    from crossdock.cli.verdict import Verdict
+
+Shown = dict[str, Any]
+_SECONDS = 30
+DEAL: Shown = {
+    "title": "Harbour office rollout",
+    # The price that was agreed: what the lines come to, less the 15 % of the custom field, to the cent.
+    "value": Decimal("1410.02"),
+    "currency": "USD",
+    "custom": {"Discount": 15, "Lead score": 71, "Industry": "Services"},
+    "organization": {"name": "O'Hara & Sons, Müllheim"},
+    "person": {"name": "Siobhán O'Hara", "email": "siobhan@ohara.example", "phone": "+353 1 555 0100"},
+    "products": [
+        {"code": "CONSULT-DAY", "quantity": 3, "unit_price": Decimal("10.10")},
+        {"code": "LICENSE-YR", "quantity": 1, "unit_price": 1199, "discount_percent": 10},
+        {"code": "SUPPORT-MO", "quantity": 11, "unit_price": Decimal("49.95")},
+    ],
+}
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End by itself; exit 0 only if all is as it should be.")] = False,
+    crm: Annotated[str, typer.Option(help="The simulated CRM in which the deal is won.")] = "pipedrive",
+    task: Annotated[bool, typer.Option("--with-task/--no-task", help="Switch the optional third leg on.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Play the whole thing against simulated vendors: a won deal becomes an invoice, over real HTTP."""
+    if not asyncio.run(_demo(crm, once=once, with_task=task, json=json)):
+        raise typer.Exit(FAILED)
+
+
+async def _demo(crm: str, *, once: bool, with_task: bool, json: bool) -> bool:
+    from crossdock_sdk import Redactor
+
+    from crossdock import logs
+    from crossdock.cli.stage import stage
+    from crossdock.plugins import load_plugins
+
+    restore = logs.configure("WARNING", json=False, redactor=Redactor())
+    try:
+        async with stage(load_plugins(), crm, with_task=with_task) as on:
+            if not json:
+                console().print(f"sandbox {on.sandbox.base_url} · server {on.url}", soft_wrap=True)
+            ok = await _play(on, with_task=with_task, json=json)
+            if not once:
+                if not json:
+                    _invite(on)
+                await _interrupted()
+            return ok
+    finally:
+        restore()
+
+
+async def _play(on: Stage, *, with_task: bool, json: bool) -> bool:
+    from crossdock.cli.verdict import verdict
+
+    before = await on.state()
+    deal = (await on.happen("crm", "deal.won", DEAL))["deal"]
+    key = str(deal["id"])
+    if not json:
+        out = console()
+        out.print(f"deal {key} [bold]{safe(deal['title'])}[/] is won: {deal['value']} {deal['currency']}\n")
+    run: Shown = {"status": "missing", "steps": [], "legs": []}
+    shown = 0
+    async for run in on.follow(key, _SECONDS):
+        shown = shown if json else _show_progress(run, shown)
+    await on.settle()
+    found = verdict(deal, before, await on.state(), await on.runs(key), with_task=with_task)
+    if json:
+        emit(
+            {
+                "deal": deal,
+                "run": run,
+                "legs": run["legs"],
+                "systems": found.systems,
+                "ok": found.ok,
+                "checks": found.checks,
+            }
+        )
+    else:
+        _show(found, on)
+    return found.ok
+
+
+def _show_progress(run: Shown, shown: int) -> int:
+    """Print the lines of the story that are new; how many there are now."""
+    from crossdock.cli.story import told
+
+    steps = run["steps"]
+    if steps and steps[-1]["phase"] == "intent":
+        run = run | {"steps": steps[:-1]}
+    lines = told(run)
+    for line in lines[shown:]:
+        text = f"[red]{safe(line.text)}[/]" if line.bad else safe(line.text)
+        console().print(f"  {line.after:7.3f} s  {safe(f'{line.leg:<10}')} {text}", soft_wrap=True)
+    return len(lines)
+
+
+def _show(found: Verdict, on: Stage) -> None:
+    rows = [
+        (f"{safe(role)} ({safe(on.connectors[role])})", safe(what), safe(value))
+        for role, system in found.systems.items()
+        for what, value in _flat(system)
+    ]
+    table(("system", "what", "stands"), rows, title="\nWhat stands in each system")
+    for check in found.checks:
+        wrong = "" if check["ok"] else f": found {check['found']}, wanted {check['wanted']}"
+        console().print(
+            f"  {coloured('ok' if check['ok'] else 'wrong')}  {safe(check['what'] + wrong)}", soft_wrap=True
+        )
+
+
+def _flat(system: Shown) -> list[tuple[str, str]]:
+    rows = []
+    for what, value in system.items():
+        if isinstance(value, list):
+            rows += [(what, ", ".join(f"{k} {v}" for k, v in item.items() if v)) for item in value]
+            rows += [] if value else [(what, "none")]
+        else:
+            rows.append((what, str(value)))
+    return rows
+
+
+def _invite(on: Stage) -> None:
+    sandbox, crm = on.sandbox.base_url, on.connectors["crm"]
+    won = f"curl -X POST {sandbox}/_sandbox/{crm}/deal.won -d"
+    typer.echo(f"""
+It stays up until Ctrl-C. Things to try:
+  see what stands   curl {sandbox}/_sandbox/state
+  see the runs      curl {on.url}/api/v1/runs
+  break a SKU       {won} '{_small("Broken SKU", "NO-SUCH-SKU")}'
+                    → nothing of it remains, and alerts has a message that says why
+  drop a reply      curl -X PUT {sandbox}/_sandbox/faults -d \
+'[{{"kind": "drop_after", "connector": "quickbooks", "method": "POST", "path": "*/invoice"}}]'
+                    {won} '{_small("Dropped reply", "SETUP")}'
+                    → QuickBooks made the invoice but nobody heard; still there is exactly one
+  switch the task on: set `enabled: true` in {on.config}; the next deal has a third leg""")
+
+
+def _small(title: str, code: str) -> str:
+    from crossdock_sdk import jsonio
+
+    line = {"code": code, "quantity": 1, "unit_price": 100}
+    deal = {"title": title, "currency": DEAL["currency"], "organization": {"name": "Lumen Ltd"}, "products": [line]}
+    return jsonio.dumps(deal).decode()
+
+
+async def _interrupted() -> None:
+    """Wait for SIGINT or SIGTERM, so that the end is a clean one."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()

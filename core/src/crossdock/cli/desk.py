@@ -1,0 +1,198 @@
+"""Where the commands about runs get their answers: the journal itself, or a server's API. Both give plain JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from crossdock.cli.errors import CommandError, misused
+
+if TYPE_CHECKING:
+    import httpx
+
+    from crossdock.journal.base import Journal, RunRow
+    from crossdock.settings import Settings
+
+Shown = dict[str, Any]
+_WHOLE = 26
+_SEARCHED = 500
+"""An abbreviated id is looked for among so many of the newest runs."""
+
+
+class Desk(Protocol):
+    """What a person may ask about runs, and do to one. Ids are whole."""
+
+    async def list(self, wanted: Mapping[str, Any]) -> Shown:
+        """`{"items": […], "next_cursor": …}`; `wanted` has flow, status, key, limit, cursor."""
+        ...
+
+    async def show(self, run: str) -> Shown: ...
+
+    async def replay(self, run: str) -> Shown:
+        """The run that works now: a successor, or the run itself."""
+        ...
+
+    async def cancel(self, run: str) -> Shown: ...
+
+
+async def whole_id(desk: Desk, given: str) -> str:
+    """The id that `given` begins. Raises `CommandError` if no run, or more than one, has such an id."""
+    if len(given) >= _WHOLE:
+        return given
+    page = await desk.list({"limit": _SEARCHED})
+    found = [item["id"] for item in page["items"] if item["id"].startswith(given.lower())]
+    if not found:
+        raise CommandError(f"none of the newest {_SEARCHED} runs has an id that begins with {given}; give the whole id")
+    if len(found) > 1:
+        raise CommandError(f"{len(found)} runs have an id that begins with {given}; give more of it")
+    return str(found[0])
+
+
+@contextlib.asynccontextmanager
+async def open_desk(settings: Settings, url: str | None) -> AsyncIterator[Desk]:
+    """The server at `url`, or the journal that the settings name. Raises `CommandError`."""
+    if url is None:
+        async with _journal(settings) as journal:
+            yield JournalDesk(journal, settings)
+        return
+    import httpx
+
+    token = settings.admin_token
+    headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client:
+        yield HttpDesk(client, url)
+
+
+@contextlib.asynccontextmanager
+async def _journal(settings: Settings) -> AsyncIterator[Journal]:
+    from crossdock_sdk import Redactor
+
+    from crossdock.journal.opening import database_path, open_journal
+
+    path = database_path(settings.database_url)
+    if not path.exists():
+        raise misused(f"there is no journal at {path}; set CROSSDOCK_DATABASE_URL, or give --url of a server")
+    journal = open_journal(settings.database_url, redact=Redactor().text)
+    await journal.open()
+    try:
+        yield journal
+    finally:
+        await journal.close()
+
+
+class JournalDesk:
+    """Straight at the journal; a running server sees what is done here within a second."""
+
+    def __init__(self, journal: Journal, settings: Settings) -> None:
+        self._journal = journal
+        self._settings = settings
+
+    async def list(self, wanted: Mapping[str, Any]) -> Shown:
+        from crossdock.web.views import summary
+
+        page = await self._journal.runs(**wanted)
+        return _plain({"items": [summary(row) for row in page.items], "next_cursor": page.next_cursor})
+
+    async def show(self, run: str) -> Shown:
+        from crossdock.plugins import load_plugins
+        from crossdock.program import Programs
+        from crossdock.web.views import detail
+
+        programs = Programs(self._journal, load_plugins(), lambda: _connectors(self._settings))
+        return _plain(await detail(self._journal, programs, await self._row(run)))
+
+    async def replay(self, run: str) -> Shown:
+        return await self._act(run, "replay", await self._plan_in_force(await self._row(run)))
+
+    async def cancel(self, run: str) -> Shown:
+        await self._row(run)
+        return await self._act(run, "cancel")
+
+    async def _act(self, run: str, what: str, *more: Any) -> Shown:
+        from crossdock.operations import NotPossibleError, Operations
+        from crossdock.web.views import summary
+
+        operations = Operations(self._journal, lambda: datetime.now(UTC), random.SystemRandom())
+        try:
+            return _plain(summary(await getattr(operations, what)(run, *more)))
+        except NotPossibleError as error:
+            raise CommandError(str(error)) from None
+
+    async def _row(self, run: str) -> RunRow:
+        row = await self._journal.run(run)
+        if row is None:
+            raise CommandError(f"no run has the id {run}; see `crossdock runs list`")
+        return row
+
+    async def _plan_in_force(self, row: RunRow) -> str | None:
+        """A replay follows the flow as the routing file has it now, so that a mended mapping takes effect."""
+        from crossdock.config.load import load
+        from crossdock.plugins import load_plugins
+
+        loaded = load(self._settings.config, env=os.environ, registry=load_plugins())
+        compiled = loaded.flows.get(row.flow)
+        if compiled is None:
+            return None
+        flow = compiled.flow
+        await self._journal.store_plan(flow.plan_hash(), flow.name, flow.to_plan())
+        return flow.plan_hash()
+
+
+class HttpDesk:
+    """Through the API of a running server."""
+
+    def __init__(self, client: httpx.AsyncClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    async def list(self, wanted: Mapping[str, Any]) -> Shown:
+        return await self._ask("GET", "/api/v1/runs", {k: v for k, v in wanted.items() if v is not None})
+
+    async def show(self, run: str) -> Shown:
+        return await self._ask("GET", f"/api/v1/runs/{run}")
+
+    async def replay(self, run: str) -> Shown:
+        return await self._ask("POST", f"/api/v1/runs/{run}/replay")
+
+    async def cancel(self, run: str) -> Shown:
+        return await self._ask("POST", f"/api/v1/runs/{run}/cancel")
+
+    async def _ask(self, method: str, path: str, params: Mapping[str, Any] | None = None) -> Shown:
+        import httpx
+        from crossdock_sdk import jsonio
+
+        try:
+            reply = await self._client.request(method, path, params=params)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise CommandError(f"no server answers at {self._url}: {error or type(error).__name__}") from None
+        try:
+            body = jsonio.loads(reply.content)
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise CommandError(f"{self._url} answered HTTP {reply.status_code} without JSON; is it a Crossdock server?")
+        if not reply.is_success:
+            raise CommandError(f"{self._url}: {body.get('detail') or body.get('title') or reply.status_code}")
+        return body
+
+
+def _plain(value: Any) -> Shown:
+    from crossdock_sdk import jsonio
+
+    plain: Shown = jsonio.loads(jsonio.dumps(value))
+    return plain
+
+
+def _connectors(settings: Settings) -> dict[str, str]:
+    """Connection → connector, without the secrets that a full load needs: whoever looks may not have them."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(settings.config.read_text(encoding="utf-8"))["connections"].items()
+        return {str(name): str(body["connector"]) for name, body in found}
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError):
+        return {}

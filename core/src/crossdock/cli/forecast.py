@@ -1,0 +1,106 @@
+"""What a run would do with given records: all of it at once, also where the run itself would stop at the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from crossdock_sdk import EventSpec, jsonio
+from crossdock_sdk.models import valued
+
+from crossdock.config.compiled import CompiledCheck, CompiledFlow
+from crossdock.mapping import MappingError, Pending, Unknown, Unmapped, unmapped
+from crossdock.planning import PlanError, Scope, plan_run, planned_input, readable, restore
+from crossdock.state import Run
+
+
+@dataclass(frozen=True, slots=True)
+class LegForecast:
+    """`input` as it would be sent, with `known after <leg>` for what an earlier leg has yet to tell."""
+
+    leg: str
+    do: str
+    enabled: bool
+    input: dict[str, Any] | None = None
+    error: str | None = None
+
+    def fields(self) -> Iterator[tuple[str, str]]:
+        """Target field and value, for all that carry something."""
+        yield from _leaves(self.input or {}, "")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckForecast:
+    """`result` is ok, failed or later (it needs a receipt)."""
+
+    that: str
+    say: str
+    result: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """`problem` is what would stop the run before it writes, in the words that the run would use."""
+
+    flow: str
+    legs: tuple[LegForecast, ...]
+    checks: tuple[CheckForecast, ...]
+    unmapped: tuple[Unmapped, ...]
+    problem: str | None
+
+    @property
+    def ok(self) -> bool:
+        return self.problem is None
+
+    def shown(self) -> dict[str, Any]:
+        return {"ok": self.ok} | asdict(self)
+
+
+def forecast(flow: CompiledFlow, spec: EventSpec, records: Mapping[str, Any]) -> Forecast:
+    """Compute everything from the records alone; no I/O."""
+    scope = restore(records, spec)
+    left = tuple(unmapped(scope, spec.records, flow.reads, flow.flow.ignore))
+    legs = tuple(_leg(flow, leg.name, scope) for leg in flow.flow.legs)
+    checks = tuple(_check(check, scope) for check in flow.checks)
+    try:
+        plan_run(flow, spec, records, Run(id="", root=""))
+    except PlanError as error:
+        return Forecast(flow.flow.name, legs, checks, left, str(error))
+    return Forecast(flow.flow.name, legs, checks, left, None)
+
+
+def _leg(flow: CompiledFlow, name: str, scope: Scope) -> LegForecast:
+    leg = flow.legs[name]
+    if not leg.leg.enabled:
+        return LegForecast(name, leg.leg.do, enabled=False)
+    try:
+        data = planned_input(leg, scope)
+    except PlanError as error:
+        scope[name] = Pending({}, after=name)
+        return LegForecast(name, leg.leg.do, enabled=True, error=str(error))
+    scope[name] = Pending(data, after=name)
+    return LegForecast(name, leg.leg.do, enabled=True, input=readable(data))
+
+
+def _check(check: CompiledCheck, scope: Scope) -> CheckForecast:
+    that, say = check.check.that, check.check.say
+    try:
+        holds = check.template.evaluate(scope)
+    except MappingError as error:
+        return CheckForecast(that, say, "failed", str(error))
+    if isinstance(holds, Unknown):
+        return CheckForecast(that, say, "later", f"known after {holds.after}")
+    return CheckForecast(that, say, "ok") if holds is True else CheckForecast(that, say, "failed", say)
+
+
+def _leaves(value: Any, at: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _leaves(item, f"{at}.{name}" if at else str(name))
+    elif isinstance(value, (list, tuple)) and value:
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{at}.{index}")
+    elif valued(value):
+        yield at, value if isinstance(value, str) else jsonio.dumps(value).decode().strip('"')

@@ -1,0 +1,44 @@
+"""The connections of a routing file for a command that reads from a vendor."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from crossdock_sdk import Context, Redactor
+
+from crossdock.config.load import Loaded
+from crossdock.connections import Connections
+from crossdock.ids import owner_id
+from crossdock.journal.opening import database_path, open_journal
+from crossdock.plugins import Registry
+from crossdock.settings import Settings
+from crossdock.vault import Vault, secret_key
+
+
+@contextlib.asynccontextmanager
+async def connected(settings: Settings, loaded: Loaded, registry: Registry) -> AsyncIterator[Connections]:
+    """Live connections, closed at the end.
+
+    The journal is opened (and made, if there is none) for its tokens: a refresh elsewhere would leave the
+    server with one that no longer opens anything.
+    """
+    redactor = Redactor()
+    journal = open_journal(settings.database_url, redact=redactor.text)
+    await journal.open()
+    secret = settings.secret_key.get_secret_value() if settings.secret_key else None
+    key = secret_key(secret, database_path(settings.database_url))
+    vault = Vault(journal, key, owner_id(), lambda: datetime.now(UTC))
+
+    def context(name: str) -> Context:
+        logger = logging.getLogger(f"crossdock.connector.{name}")
+        return Context(name=name, tokens=vault.store_for(name), redactor=redactor, logger=logger)
+
+    connections = Connections(loaded.connections, registry, context)
+    try:
+        yield connections
+    finally:
+        await connections.close()
+        await journal.close()

@@ -1,0 +1,141 @@
+"""`crossdock runs list | show | replay | cancel`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from crossdock.cli import options
+from crossdock.cli.errors import misused
+from crossdock.cli.output import coloured, console, emit, safe, table
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from crossdock.cli.desk import Desk
+
+app = typer.Typer(help="Look at runs, replay or cancel one.", invoke_without_command=True, rich_markup_mode=None)
+
+Url = Annotated[
+    str | None,
+    typer.Option("--url", envvar="CROSSDOCK_URL", help="Ask this server's API instead of opening the journal."),
+]
+RunId = Annotated[str, typer.Argument(metavar="ID", help="The run's id, or the beginning of it.")]
+
+
+@app.callback()
+def _root(context: typer.Context) -> None:
+    options.help_if_alone(context)
+
+
+@app.command("list")
+def list_(
+    flow: Annotated[str | None, typer.Option(help="Only this flow.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only this status, such as dead.")] = None,
+    key: Annotated[str | None, typer.Option(help="Only this key, such as a deal's id.")] = None,
+    limit: Annotated[int, typer.Option(help="How many.", min=1, max=500)] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Go on where the page before ended.")] = None,
+    url: Url = None,
+    config: options.Config = None,
+    json: options.Json = False,
+) -> None:
+    """List runs, newest first."""
+    _known_status(status)
+    wanted = {"flow": flow, "status": status, "key": key, "limit": limit, "cursor": cursor}
+    page = _ask(url, config, lambda desk: desk.list(wanted))
+    if json:
+        emit(page)
+        return
+    table(("run", "flow", "key", "status", "leg", "updated", "error"), [_row(item) for item in page["items"]])
+    if page["next_cursor"]:
+        typer.echo(f"more: --cursor {page['next_cursor']}")
+
+
+@app.command()
+def show(run: RunId, url: Url = None, config: options.Config = None, json: options.Json = False) -> None:
+    """Tell the story of one run: every step, what stands, and the vendor's error."""
+    detail = _ask(url, config, lambda desk: _of_whole(desk, run, desk.show))
+    if json:
+        emit(detail)
+    else:
+        _show(detail)
+
+
+@app.command()
+def replay(run: RunId, url: Url = None, config: options.Config = None, json: options.Json = False) -> None:
+    """Run an ended run's event again, or let a stopped run go on. What stands is not made twice."""
+    _acted(run, _ask(url, config, lambda desk: _of_whole(desk, run, desk.replay)), "is queued as", json)
+
+
+@app.command()
+def cancel(run: RunId, url: Url = None, config: options.Config = None, json: options.Json = False) -> None:
+    """Undo what a run made, newest first, and end it."""
+    _acted(run, _ask(url, config, lambda desk: _of_whole(desk, run, desk.cancel)), "is to be cancelled:", json)
+
+
+def _ask(
+    url: str | None, config: options.Config, question: Callable[[Desk], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
+    from crossdock.cli.desk import open_desk
+
+    async def ask() -> dict[str, Any]:
+        async with open_desk(options.settings(config), url) as desk:
+            return await question(desk)
+
+    return asyncio.run(ask())
+
+
+async def _of_whole(desk: Desk, run: str, act: Callable[[str], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    from crossdock.cli.desk import whole_id
+
+    return await act(await whole_id(desk, run))
+
+
+def _known_status(status: str | None) -> None:
+    from crossdock.state import Status
+    from crossdock.words import did_you_mean
+
+    names = [str(known) for known in Status]
+    if status is not None and status not in names:
+        hint = did_you_mean(status, names) or f"; there are {', '.join(names)}"
+        raise misused(f"--status: no status is called {status}{hint}")
+
+
+def _row(item: dict[str, Any]) -> tuple[str, ...]:
+    message = (item["error"] or {}).get("message", "")
+    short = message if len(message) <= 60 else f"{message[:59]}…"
+    cells = (item["id"], item["flow"], item["key"])
+    return (*map(safe, cells), coloured(item["status"]), safe(item["leg"]), safe(item["updated_at"][:19]), safe(short))
+
+
+def _acted(given: str, row: dict[str, Any], what: str, json: bool) -> None:
+    if json:
+        emit(row)
+    else:
+        typer.echo(f"run {given} {what} {row['id']} ({row['status']}); a running server takes it up within a second")
+
+
+def _show(run: dict[str, Any]) -> None:
+    from crossdock.cli.story import error_text, told
+
+    out = console()
+    out.print(f"[bold]{safe(run['flow'])}[/] for {safe(run['key'])}  {coloured(run['status'])}  {safe(run['id'])}")
+    facts = {"replays": run["replay_of"], "replayed by": run["replayed_by"], "trace": run["trace_id"]}
+    facts |= {"waits for": run["waits_for"], "next try": run["due_at"] if not run["ended_at"] else None}
+    for name, value in facts.items():
+        if value:
+            out.print(f"  {name}: {safe(value)}")
+    if run["error"]:
+        where = f" in leg {run['leg']}" if run["leg"] else ""
+        out.print(f"  [red]error{safe(where)}:[/] {safe(error_text(run['error']))}")
+    out.print()
+    for line in told(run):
+        text = f"[red]{safe(line.text)}[/]" if line.bad else safe(line.text)
+        out.print(f"  {line.after:9.3f} s  {safe(f'{line.leg:<12}')} {text}")
+    rows = [
+        (safe(leg["leg"]), coloured(leg["state"]), *(safe(leg.get(k)) for k in ("id", "url", "note")))
+        for leg in run["legs"]
+    ]
+    table(("leg", "state", "id", "link", "note"), rows, title="\nWhat stands")

@@ -1,0 +1,132 @@
+"""A run told line by line from its checkpoints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+Shown = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that happened: `at` as in the journal, `after` seconds since the event came in."""
+
+    at: str
+    after: float
+    leg: str
+    text: str
+    bad: bool = False
+
+
+def told(run: Shown) -> list[Line]:
+    """The timeline of a run as `GET /api/v1/runs/{id}` shows it."""
+    return list(_lines(run))
+
+
+def _lines(run: Shown) -> Iterator[Line]:
+    event = run.get("event")
+    begin = datetime.fromisoformat((event or {}).get("received_at") or run["created_at"])
+
+    def line(at: str, leg: str | None, text: str, *, bad: bool = False) -> Line:
+        return Line(at, (datetime.fromisoformat(at) - begin).total_seconds(), leg or "", text, bad)
+
+    if event:
+        yield line(event["received_at"], None, f"{event['connection']} told of {event['type']} {event['subject']}")
+    tries: Counter[str] = Counter()
+    steps = run.get("steps", [])
+    for step, following in zip(steps, [*steps[1:], None], strict=True):
+        if step["kind"] == "apply" and step["phase"] in ("intent",):
+            tries[step["leg"]] += 1
+        if step["phase"] == "intent" and _settles(following, step):
+            continue
+        attempt = tries[step["leg"]] if step["kind"] == "apply" else 0
+        yield line(step["at"], step["leg"], sentence(step, attempt), bad=step["phase"] in ("failed", "dead", "intent"))
+
+
+def _settles(following: Shown | None, intent: Shown) -> bool:
+    return following is not None and (following["kind"], following["leg"]) == (intent["kind"], intent["leg"])
+
+
+def sentence(step: Shown, attempt: int = 1) -> str:
+    """What one checkpoint says."""
+    data = step.get("data") or {}
+    if step["phase"] == "failed":
+        return _failure(step["kind"], data.get("error") or {}, attempt)
+    teller = _TELLERS.get(step["kind"])
+    return teller(step["phase"], data) + _nth(attempt) if teller else f"{step['kind']} {step['phase']}"
+
+
+def error_text(error: Shown) -> str:
+    """An error with the vendor's code and field where known."""
+    known = [f"{name} {error[name]}" for name in ("code", "field", "status", "request_id") if error.get(name)]
+    message = str(error.get("message", "unknown error"))
+    return f"{message} ({', '.join(known)})" if known else message
+
+
+def _failure(kind: str, error: Shown, attempt: int) -> str:
+    what = {"hydrate": "reading", "plan": "planning", "apply": "write", "recover": "asking", "undo": "undoing"}
+    return f"{what.get(kind, kind)}{_nth(attempt)} failed ({error.get('kind', 'error')}): {error_text(error)}"
+
+
+def _nth(attempt: int) -> str:
+    return f" (try {attempt})" if attempt > 1 else ""
+
+
+def receipt_text(receipt: Shown) -> str:
+    """What a write made, such as `1041, number INV-1041, total 1410.02`."""
+    extras = [f"{name} {receipt[name]}" for name in ("number", "name", "total") if receipt.get(name) not in (None, "")]
+    return ", ".join([str(receipt.get("id")), *extras])
+
+
+def _applied(phase: str, data: Shown) -> str:
+    if phase == "intent":
+        return "sent; no outcome was recorded"
+    receipt = data.get("receipt") or {}
+    return f"{'wrote' if receipt.get('created', True) else 'found'} {receipt_text(receipt)}"
+
+
+def _recovered(_: str, data: Shown) -> str:
+    receipt = data.get("receipt")
+    return f"asked: it is there, {receipt_text(receipt)}" if receipt else "asked: it is not there"
+
+
+def _undone(phase: str, data: Shown) -> str:
+    if phase == "intent":
+        return f"undoing {data.get('id')}; no outcome was recorded"
+    if phase == "kept":
+        return f"kept {data.get('id')}: another run uses it ({', '.join(map(str, data.get('used_by', [])))})"
+    return f"undone {data.get('id')}" if data.get("touched", True) else f"left {data.get('id')} as it was"
+
+
+def _planned(_: str, data: Shown) -> str:
+    again = data.get("again")
+    text = f"planned {len(data.get('inputs', {}))} writes; guard and checks hold"
+    return f"{text}; the key already succeeded in run {again['run']}" if again else text
+
+
+def _inherited(phase: str, data: Shown) -> str:
+    words = {"stands": "taken over, stands", "doubt": "taken over, in doubt", "fresh": "to be made anew"}
+    return words.get(phase, f"replays run {data.get('run')}")
+
+
+def _told(phase: str, data: Shown) -> str:
+    return f"{phase}{'; a person is told' if data.get('alert') else ''}"
+
+
+_TELLERS = {
+    "hydrate": lambda _, data: f"read {', '.join(data.get('records', {}))}",
+    "plan": _planned,
+    "apply": _applied,
+    "recover": _recovered,
+    "undo": _undone,
+    "inherit": _inherited,
+    "cancel": lambda *_: "a person cancels it",
+    "resume": lambda *_: "a person lets it go on",
+    "takeover": lambda *_: "its performer vanished; another goes on",
+    "stop": _told,
+    "end": _told,
+}

@@ -1,0 +1,97 @@
+"""The live connections of one loaded configuration: made when first used, closed when no longer needed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from crossdock_sdk import Action, ConfigError, Connection, Context, Notifier, Source
+
+from crossdock.config.load import ConnectionSpec
+from crossdock.plugins import Registry
+
+
+class Connections:
+    """Gives sources, actions and notifiers by connection name; one `Connection` object per name.
+
+    Raises `ConfigError` for a name that the configuration no longer has.
+    """
+
+    def __init__(
+        self,
+        specs: Mapping[str, ConnectionSpec],
+        registry: Registry,
+        context_for: Callable[[str], Context],
+    ) -> None:
+        self._specs = dict(specs)
+        self._registry = registry
+        self._context_for = context_for
+        self._live: dict[str, Connection] = {}
+        self._parts: dict[tuple[str, str], Any] = {}
+        self._retired: list[Connection] = []
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._specs)
+
+    def connectors(self) -> dict[str, str]:
+        """Connection name → connector name."""
+        return {name: spec.connector for name, spec in self._specs.items()}
+
+    def source(self, name: str) -> Source:
+        """The source of a connection."""
+        return self._part(name, "source", self._registry.sources.get(self._spec(name).connector))  # type: ignore[no-any-return]
+
+    def notifier(self, name: str) -> Notifier:
+        """The notifier of a connection."""
+        return self._part(name, "notifier", self._registry.notifiers.get(self._spec(name).connector))  # type: ignore[no-any-return]
+
+    def action(self, name: str, action: str) -> Action[Any]:
+        """An action of a connection's sink."""
+        found = self._registry.action(self._spec(name).connector, action)
+        return self._part(name, f"action {action}", found)  # type: ignore[no-any-return]
+
+    def replace(self, specs: Mapping[str, ConnectionSpec], registry: Registry) -> None:
+        """Take a new configuration; a connection whose settings are as before stays open.
+
+        One that changed is closed by the next `close_retired`, when nothing can be using it any more.
+        """
+        for name, live in list(self._live.items()):
+            if specs.get(name) != self._specs[name]:
+                self._retired.append(live)
+                del self._live[name]
+                self._parts = {key: part for key, part in self._parts.items() if key[0] != name}
+        self._specs, self._registry = dict(specs), registry
+
+    async def close_retired(self) -> None:
+        """Close what earlier configurations had."""
+        retired, self._retired = self._retired, []
+        await asyncio.gather(*(connection.close() for connection in retired))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        self._retired += self._live.values()
+        self._live, self._parts = {}, {}
+        await self.close_retired()
+
+    def _spec(self, name: str) -> ConnectionSpec:
+        if name not in self._specs:
+            raise ConfigError(f"connection {name} is no longer in the configuration; put it back, then replay")
+        return self._specs[name]
+
+    def _connection(self, name: str) -> Connection:
+        if name not in self._live:
+            spec = self._spec(name)
+            kind = self._registry.connections.get(spec.connector)
+            if kind is None:
+                raise ConfigError(f"connection {name}: no connector {spec.connector} is installed")
+            self._live[name] = kind(spec.config, self._context_for(name))
+        return self._live[name]
+
+    def _part(self, name: str, what: str, kind: Callable[[Connection], Any] | None) -> Any:
+        if kind is None:
+            raise ConfigError(f"connection {name} ({self._spec(name).connector}) has no {what}")
+        key = (name, what)
+        if key not in self._parts:
+            self._parts[key] = kind(self._connection(name))
+        return self._parts[key]

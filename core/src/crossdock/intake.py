@@ -1,0 +1,151 @@
+"""From a vendor's delivery to durable runs: verified, parsed, deduplicated, committed; only then acknowledged."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from crossdock_sdk import ConfigError, Event, PayloadError, VerificationError, WebhookReply, WebhookRequest
+
+from crossdock.config.compiled import CompiledFlow
+from crossdock.connections import Connections
+from crossdock.ids import run_id
+from crossdock.journal.base import Journal, NewEvent, NewRun
+from crossdock.mapping import MappingError
+from crossdock.metrics import RuntimeMetrics
+from crossdock.telemetry import RunTrace, Telemetry
+
+_log = logging.getLogger("crossdock.intake")
+
+
+class RefusedError(Exception):
+    """A delivery that is not taken. `status` is for HTTP; the text says no more than a stranger may know."""
+
+    def __init__(self, status: int, title: str) -> None:
+        super().__init__(title)
+        self.status = status
+        self.title = title
+
+
+@dataclass(frozen=True, slots=True)
+class Receiving:
+    """What became of a delivery. `runs` are new; `unrouted` counts events that no flow waits for."""
+
+    runs: tuple[str, ...] = ()
+    duplicates: int = 0
+    unrouted: int = 0
+    reply: WebhookReply | None = None
+
+
+class Intake:
+    """Takes deliveries in. `flows` gives the flows in force at the moment of the call."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        connections: Connections,
+        flows: Callable[[], Mapping[str, CompiledFlow]],
+        telemetry: Telemetry,
+        metrics: RuntimeMetrics,
+        now: Callable[[], datetime],
+        rng: random.Random,
+    ) -> None:
+        self._journal = journal
+        self._connections = connections
+        self._flows = flows
+        self._telemetry = telemetry
+        self._metrics = metrics
+        self._now = now
+        self._rng = rng
+
+    async def receive(self, connection: str, request: WebhookRequest) -> Receiving:
+        """Take one delivery in; returns once its runs are on disk. Raises `RefusedError`, `JournalError`."""
+        trace = self._telemetry.new_trace()
+        attributes = {"http.request.method": request.method, "url.path": request.path}
+        with self._telemetry.webhook_span(trace, f"webhook {connection}", attributes) as span:
+            try:
+                taken = await self._take(connection, request, trace)
+            except RefusedError as refused:
+                span.set_attribute("http.response.status_code", refused.status)
+                # A stranger chooses the name; only names of the configuration may become labels.
+                known = connection if connection in self._connections.names() else "unknown"
+                self._metrics.webhooks.add(known, f"refused_{refused.status}")
+                raise
+            span.set_attribute("http.response.status_code", 200)
+            self._count(connection, taken)
+            return taken
+
+    async def _take(self, connection: str, request: WebhookRequest, trace: RunTrace) -> Receiving:
+        try:
+            source = self._connections.source(connection)
+        except ConfigError:
+            raise RefusedError(404, "no such webhook") from None
+        try:
+            reply = source.handshake(request)
+            if reply is not None:
+                return Receiving(reply=reply)
+            source.verify(request)
+            events = source.parse(request)
+        except VerificationError as error:
+            _log.warning("a delivery to %s is refused: %s", connection, error)
+            raise RefusedError(401, "the delivery is not authenticated") from None
+        except PayloadError as error:
+            _log.warning("a delivery to %s cannot be read: %s", connection, error)
+            raise RefusedError(422, "the body is not what the vendor documents") from None
+        return await self.accept(connection, events, trace)
+
+    async def accept(self, connection: str, events: list[Event], trace: RunTrace) -> Receiving:
+        """Store events and the runs that they start, each event once however often it comes."""
+        arrivals = []
+        unrouted = 0
+        siblings = trace
+        for event in events:
+            wanted = [f for f in self._flows().values() if f.flow.when == f"{connection}.{event.type}"]
+            if not wanted:
+                unrouted += 1
+                continue
+            runs = []
+            for flow in wanted:
+                runs.append(self._new_run(flow, event, siblings))
+                siblings = trace.sibling()
+            arrivals.append((_new_event(event, trace), runs))
+        if not arrivals:
+            return Receiving(unrouted=unrouted)
+        accepted = await self._journal.accept(connection, arrivals)
+        return Receiving(accepted.runs, accepted.duplicates, unrouted)
+
+    def _new_run(self, flow: CompiledFlow, event: Event, trace: RunTrace) -> NewRun:
+        return NewRun(
+            id=run_id(self._now(), self._rng),
+            flow=flow.flow.name,
+            key=_key(flow, event),
+            plan_hash=flow.plan_hash,
+            trace=trace.encode(),
+        )
+
+    def _count(self, connection: str, taken: Receiving) -> None:
+        for outcome, number in (
+            ("accepted", len(taken.runs)),
+            ("duplicate", taken.duplicates),
+            ("unrouted", taken.unrouted),
+        ):
+            if number:
+                self._metrics.webhooks.add(connection, outcome, amount=number)
+
+
+def _new_event(event: Event, trace: RunTrace) -> NewEvent:
+    return NewEvent(event.id, event.type, event.subject, event.data, event.occurred_at, trace.encode())
+
+
+def _key(flow: CompiledFlow, event: Event) -> str:
+    if flow.key is None:
+        return event.subject
+    try:
+        return str(flow.key.evaluate(event.data))
+    except MappingError as error:
+        # `check` allows a key to read only what every event carries; whatever happens, no event is lost.
+        _log.error("flow %s: its key cannot be computed, %s is used: %s", flow.flow.name, event.subject, error)
+        return event.subject

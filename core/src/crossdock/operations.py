@@ -1,0 +1,82 @@
+"""What a person may do to a run, for the API and the command line alike."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from crossdock.ids import run_id
+from crossdock.journal.base import AlreadyReplayed, Checkpoint, Journal, NewRun, RunRow
+from crossdock.state import FINAL, Status
+from crossdock.telemetry import RunTrace
+
+REPLAYABLE = frozenset({Status.ROLLED_BACK, Status.DEAD, Status.CANCELLED, Status.IGNORED})
+RESUMABLE = frozenset({Status.HELD, Status.IN_DOUBT, Status.WAITING})
+
+
+class NotPossibleError(Exception):
+    """The run's state does not allow it; one line for the person who asked."""
+
+
+class UnknownRunError(LookupError):
+    """No run has this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """Acts on runs through the journal alone; a running server picks the work up within a second."""
+
+    journal: Journal
+    now: Callable[[], datetime]
+    random: random.Random
+
+    async def replay(self, run_id_: str, plan_hash: str | None = None) -> RunRow:
+        """Run the event of an ended run again, or let a stopped run go on; the run that works now.
+
+        An ended run gets a successor that takes over what stands and makes only the rest; `plan_hash` is the
+        flow's plan now in force. Raises `UnknownRunError`, `NotPossibleError`.
+        """
+        row = await self._row(run_id_)
+        if row.status in RESUMABLE:
+            await self._tell(row, "resume")
+            return await self._row(row.id)
+        if row.status not in REPLAYABLE:
+            raise NotPossibleError(f"run {row.id} is {row.status}: {_why_not(row)}")
+        new = NewRun(
+            id=run_id(self.now(), self.random),
+            flow=row.flow,
+            key=row.key,
+            plan_hash=plan_hash or row.plan_hash,
+            trace=RunTrace.new().encode(),
+            replay_of=row.id,
+        )
+        try:
+            await self.journal.add_run(new, row.event_seq)
+        except AlreadyReplayed as error:
+            raise NotPossibleError(str(error)) from None
+        return await self._row(new.id)
+
+    async def cancel(self, run_id_: str) -> RunRow:
+        """Ask a run that has not ended to undo what it made and end. Raises as `replay`."""
+        row = await self._row(run_id_)
+        if row.status in FINAL or not await self._tell(row, "cancel"):
+            raise NotPossibleError(f"run {row.id} has ended already ({row.status}); nothing is left to cancel")
+        return await self._row(row.id)
+
+    async def _tell(self, row: RunRow, kind: str) -> bool:
+        now = self.now()
+        return await self.journal.add_step(row.id, Checkpoint(kind, None, "done", {}, now), now)
+
+    async def _row(self, run_id_: str) -> RunRow:
+        row = await self.journal.run(run_id_)
+        if row is None:
+            raise UnknownRunError(f"no run has the id {run_id_}")
+        return row
+
+
+def _why_not(row: RunRow) -> str:
+    if row.status == Status.SUCCEEDED:
+        return "everything it should make is there, and a replay would make nothing"
+    return "it is still at work; wait for its end, or cancel it"

@@ -1,0 +1,190 @@
+"""What a run would write: every leg's input, the guard and the checks, from the records alone. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crossdock_sdk import EventSpec, Receipt, Record, jsonio
+from pydantic import ValidationError
+
+from crossdock.config.compiled import CompiledFlow, CompiledLeg
+from crossdock.mapping import MappingError, Pending, Unknown
+from crossdock.mapping.guard import unmapped
+from crossdock.state import Phase, Run
+
+Scope = dict[str, Any]
+
+
+class PlanError(Exception):
+    """The run must not write: says which field, and why. `facts` is the error as the journal keeps it."""
+
+    def __init__(self, message: str, *, leg: str | None = None, field: str | None = None) -> None:
+        super().__init__(message)
+        named = {"leg": leg, "field": field}
+        self.facts = {"kind": "mapping", "message": message} | {k: v for k, v in named.items() if v}
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """`inputs`: leg → input as it would be sent; `fingerprint`: equal for equal inputs, unknowns included."""
+
+    inputs: dict[str, Any]
+    fingerprint: str
+
+
+def restore(records: Mapping[str, Any], spec: EventSpec) -> Scope:
+    """Records from the journal's JSON, with dates and instants as such again."""
+    return {name: spec.records[name].model_validate(body).model_dump() for name, body in records.items()}
+
+
+def plan_run(flow: CompiledFlow, spec: EventSpec, records: Mapping[str, Any], run: Run) -> Planned:
+    """Compute all inputs and hold them against the guard and the checks. Raises `PlanError`."""
+    scope = restore(records, spec)
+    _guard(flow, spec, scope)
+    inputs: dict[str, Any] = {}
+    for leg in flow.enabled:
+        receipt = run.leg(leg.name).receipt
+        inputs[leg.name] = planned_input(leg, scope)
+        known = {**inputs[leg.name], **_visible(receipt or {})}
+        scope[leg.name] = known if receipt else Pending(known, after=leg.name)
+    for check in flow.checks:
+        _hold(check, scope)
+    shown = readable(inputs)
+    return Planned(shown, hashlib.sha256(jsonio.canonical(shown)).hexdigest())
+
+
+def leg_input(flow: CompiledFlow, leg: CompiledLeg, spec: EventSpec, run: Run) -> Record:
+    """The input of a leg that is about to be applied; everything is known by now. Raises `PlanError`."""
+    scope = actual_scope(flow, spec, run)
+    try:
+        data = leg.template.evaluate(scope)
+    except MappingError as error:
+        raise PlanError(str(error), leg=leg.name, field=error.where) from None
+    return validated(leg, data)
+
+
+def check_receipts(flow: CompiledFlow, leg: CompiledLeg, spec: EventSpec, run: Run, receipt: Receipt) -> None:
+    """Hold the checks that read this leg, and no later one, against what really happened. Raises `PlanError`."""
+    scope = actual_scope(flow, spec, run)
+    scope[leg.name] = _visible(receipt.model_dump())
+    order = [other.name for other in flow.enabled]
+    later = set(order[order.index(leg.name) + 1 :])
+    for check in flow.checks:
+        roots = {path[0] for path in check.template.reads}
+        if leg.name in roots and not roots & later:
+            _hold(check, scope)
+
+
+def actual_scope(flow: CompiledFlow, spec: EventSpec, run: Run) -> Scope:
+    """The records and the receipts so far, under the names that expressions use."""
+    scope = restore(run.records or {}, spec)
+    for leg in flow.enabled:
+        state = run.leg(leg.name)
+        if state.phase is Phase.APPLIED and state.receipt is not None:
+            kind = leg.action_class.receipt if leg.action_class else Receipt
+            typed = kind.model_validate(state.receipt).model_dump()
+            scope[leg.name] = _visible(typed)
+    return scope
+
+
+def planned_input(leg: CompiledLeg, scope: Mapping[str, Any]) -> dict[str, Any]:
+    """A leg's input with what is known now; the rest is `Unknown`. Raises `PlanError`."""
+    try:
+        data = leg.template.evaluate(scope)
+    except MappingError as error:
+        raise PlanError(str(error), leg=leg.name, field=error.where) from None
+    later = {name: value for name, value in data.items() if _has_unknown(value)}
+    model = _model(leg)
+    texts = {name for name in later if _takes_text(model, name)}
+    if later.keys() - texts:
+        return dict(data)
+    known = validated(leg, data | dict.fromkeys(texts, "known later")).model_dump()
+    return known | later
+
+
+def validated(leg: CompiledLeg, data: Any) -> Record:
+    """The input as the action's model. Raises `PlanError` naming the field."""
+    try:
+        return _model(leg).model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or None
+        reason = first["msg"].removeprefix("Value error, ")
+        given = "" if first["type"] == "missing" else f", got {_shown(first['input'])}"
+        place = f"leg {leg.name}" + (f", input {field}" if field else "")
+        raise PlanError(f"{place}: {reason}{given}", leg=leg.name, field=field) from None
+
+
+def readable(value: Any) -> Any:
+    """Plain JSON data, with what is not known yet in words."""
+    if isinstance(value, Unknown):
+        return f"known after {value.after}"
+    if isinstance(value, Mapping):
+        return {key: readable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [readable(item) for item in value]
+    return value
+
+
+def _guard(flow: CompiledFlow, spec: EventSpec, scope: Scope) -> None:
+    left = unmapped(scope, spec.records, flow.reads, flow.flow.ignore)
+    if left:
+        named = ", ".join(f"{item.path} = {_shown(item.value)}" for item in left)
+        fields = "fields carry values" if len(left) > 1 else "field carries a value"
+        message = f"{len(left)} {fields} that nobody maps or ignores: {named}; map it in a leg, or list it under ignore"
+        raise PlanError(message, field=left[0].path)
+
+
+def _hold(check: Any, scope: Mapping[str, Any]) -> None:
+    try:
+        holds = check.template.evaluate(scope)
+    except MappingError as error:
+        raise PlanError(f"check {check.check.say!r}: {error}") from None
+    if isinstance(holds, Unknown):
+        return
+    if holds is not True:
+        sides = _sides(check, scope)
+        raise PlanError(f"check failed: {check.check.say} ({check.check.that}{sides})", field=check.check.that)
+
+
+def _sides(check: Any, scope: Mapping[str, Any]) -> str:
+    """The values that a failed check compared, so that the alert shows them."""
+    seen = []
+    for path in sorted(check.template.reads):
+        value: Any = scope
+        for part in path:
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if not isinstance(value, (Mapping, list, tuple, Unknown)) and value is not None:
+            seen.append(f"{'.'.join(path)} = {_shown(value)}")
+    return f"; {', '.join(seen)}" if seen else ""
+
+
+def _visible(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in receipt.items() if name != "undo"}
+
+
+def _model(leg: CompiledLeg) -> type[Record]:
+    if leg.action_class is None:
+        raise PlanError(f"leg {leg.name}: {leg.leg.do} is not installed any more", leg=leg.name)
+    return leg.action_class.input_model()
+
+
+def _takes_text(model: type[Record], name: str) -> bool:
+    field = model.model_fields.get(name)
+    return field is not None and (field.annotation is str or field.annotation == (str | None))
+
+
+def _has_unknown(value: Any) -> bool:
+    if isinstance(value, Unknown):
+        return True
+    if isinstance(value, Mapping):
+        return any(_has_unknown(item) for item in value.values())
+    return isinstance(value, (list, tuple)) and any(_has_unknown(item) for item in value)
+
+
+def _shown(value: Any) -> str:
+    text = jsonio.dumps(value).decode() if not isinstance(value, str) else repr(value)
+    return text if len(text) <= 120 else f"{text[:117]}…"

@@ -1,0 +1,77 @@
+"""A flow made ready to run: compiled expressions, the rules' view of it, and the event that starts it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crossdock_sdk import EventSpec
+
+from crossdock.config.compiled import CompiledFlow, CompiledLeg, compile_flow
+from crossdock.config.models import Flow
+from crossdock.journal.base import Journal
+from crossdock.plugins import Registry
+from crossdock.saga import LegPlan, Plan
+
+_KEPT = 256
+
+
+class ProgramError(Exception):
+    """A stored plan cannot run with what is installed and configured now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One plan, ready to run."""
+
+    compiled: CompiledFlow
+    plan: Plan
+    spec: EventSpec
+
+    @property
+    def flow(self) -> Flow:
+        return self.compiled.flow
+
+    def leg(self, name: str) -> CompiledLeg:
+        return self.compiled.legs[name]
+
+
+def make_program(flow: Flow, registry: Registry, connectors: Mapping[str, str]) -> Program:
+    """Compile a flow against the installed connectors. Raises `ProgramError`."""
+    spec = registry.event(connectors.get(flow.source, ""), flow.event)
+    if spec is None:
+        raise ProgramError(f"flow {flow.name}: no installed connector brings {flow.when}")
+    compiled = compile_flow(flow, registry, connectors)
+    legs = []
+    for leg in compiled.enabled:
+        if leg.action_class is None:
+            raise ProgramError(f"flow {flow.name}: leg {leg.name}: no installed connector brings {leg.leg.do}")
+        legs.append(LegPlan(leg.name, leg.action_class.redo, leg.leg.on_failure or flow.on_failure))
+    return Program(compiled, Plan(tuple(legs), flow.retry, flow.again), spec)
+
+
+class Programs:
+    """The programs of stored plans, compiled once each."""
+
+    def __init__(self, journal: Journal, registry: Registry, connectors: Callable[[], Mapping[str, str]]) -> None:
+        self._journal = journal
+        self._registry = registry
+        self._connectors = connectors
+        self._ready: OrderedDict[str, Program] = OrderedDict()
+
+    async def get(self, plan_hash: str) -> Program:
+        """The program of a stored plan. Raises `ProgramError`."""
+        if plan_hash not in self._ready:
+            body: dict[str, Any] = await self._journal.plan(plan_hash)
+            program = make_program(Flow.from_plan(body), self._registry, self._connectors())
+            self._ready[plan_hash] = program
+            while len(self._ready) > _KEPT:
+                self._ready.popitem(last=False)
+        self._ready.move_to_end(plan_hash)
+        return self._ready[plan_hash]
+
+    def forget(self) -> None:
+        """Compile anew: connections or plugins have changed."""
+        self._ready.clear()

@@ -1,0 +1,152 @@
+"""What has happened to a run, written down together with what follows from it.
+
+A failure is committed with the wait that it brings, the last step with the run's ending, so that no crash can
+fall between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from crossdock.alerts import Links, post, run_alert
+from crossdock.journal.base import Checkpoint, Claim, Journal, ObjectUse, RunRow, RunUpdate, StoredEvent
+from crossdock.metrics import RuntimeMetrics
+from crossdock.program import Program
+from crossdock.saga import Decision, End, Stop, Undo, Wait, culprit, decide
+from crossdock.state import Run, Status, evolve, fold
+from crossdock.telemetry import RunTrace, Telemetry
+
+
+@dataclass(slots=True)
+class Job:
+    """A claimed run in the hands of a runner; `run` moves on with every checkpoint."""
+
+    row: RunRow
+    event: StoredEvent
+    claim: Claim
+    program: Program
+    run: Run
+
+    @property
+    def trace(self) -> RunTrace:
+        return RunTrace.decode(self.row.trace)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a step came to: its checkpoint, and the vendor objects and locks that it takes or frees."""
+
+    checkpoint: Checkpoint
+    used: tuple[ObjectUse, ...] = ()
+    released: tuple[ObjectUse, ...] = ()
+    unlock: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Writes checkpoints. `lease` is how long a claim lasts from each one on.
+
+    All methods raise `LeaseLost` when another performer has the run.
+    """
+
+    journal: Journal
+    telemetry: Telemetry
+    metrics: RuntimeMetrics
+    now: Callable[[], datetime]
+    links: Links = field(default_factory=Links)
+    lease: timedelta = timedelta(seconds=150)
+
+    async def intend(self, job: Job, kind: str, leg: str, data: dict[str, Any], lock: tuple[str, ...]) -> None:
+        """Record that a leg is about to be written or undone. Raises `LockHeld` if another run has the lock."""
+        checkpoint = Checkpoint(kind, leg, "intent", data, self.now())
+        status = Status.ROLLING_BACK if kind == "undo" else Status.RUNNING
+        await self.append(job, [checkpoint], RunUpdate(str(status), leg=leg), acquire=lock)
+
+    async def append(
+        self, job: Job, checkpoints: Sequence[Checkpoint], update: RunUpdate, *, acquire: tuple[str, ...] = ()
+    ) -> None:
+        """Record facts from which nothing follows yet."""
+        until = self.now() + self.lease
+        await self.journal.checkpoint(job.claim, checkpoints, update, until, acquire=acquire)
+        job.run = fold(job.run, checkpoints)
+
+    async def note(self, job: Job, kind: str, data: dict[str, Any]) -> None:
+        """Record a fact that is no step of the flow."""
+        await self.append(job, [Checkpoint(kind, None, "done", data, self.now())], RunUpdate(str(Status.RUNNING)))
+
+    async def park(self, job: Job, waits_for: str) -> None:
+        """Let the run wait until a lock or a connection is free; whoever frees it makes the run due."""
+        error = job.run.error
+        update = RunUpdate(str(Status.WAITING), waits_for=waits_for, leg=job.row.leg, error=error, release=True)
+        await self.journal.checkpoint(job.claim, [], update, None)
+
+    async def settle(self, job: Job, decision: Wait | Stop | End) -> None:
+        """Record that a run waits, stops or ends without a step before it."""
+        await self._write(job, None, decision)
+
+    async def record(self, job: Job, outcome: Outcome) -> Decision | None:
+        """Record a step and what follows; the next decision, or None if the run waits, stops or has ended."""
+        job.run = evolve(job.run, outcome.checkpoint)
+        decision = decide(job.program.plan, job.run, self.now())
+        await self._write(job, outcome, decision)
+        if not isinstance(decision, (Wait, Stop, End)):
+            return decision
+        if isinstance(decision, Wait) and outcome.checkpoint.phase == "failed":
+            self.metrics.retries.add(job.row.flow, outcome.checkpoint.leg or "")
+        return None
+
+    async def _write(self, job: Job, outcome: Outcome | None, decision: Decision) -> None:
+        closing = _closing(decision, self.now())
+        if isinstance(decision, (Wait, Stop, End)) and decision.alert:
+            alert = run_alert(job.program, job.row, job.run, decision.status, self.now(), self.links)
+            await post(self.journal, alert, job.program.flow.notify, self.now())
+        checkpoints = ([outcome.checkpoint] if outcome else []) + closing
+        update = _update(job, decision)
+        if outcome:
+            update = replace(
+                update,
+                fingerprint=outcome.checkpoint.data.get("fingerprint"),
+                objects_used=outcome.used,
+                objects_released=outcome.released,
+            )
+        unlock = outcome.unlock if outcome else ()
+        await self.journal.checkpoint(job.claim, checkpoints, update, self.now() + self.lease, unlock=unlock)
+        job.run = fold(job.run, closing)
+        if isinstance(decision, End):
+            self._ended(job, decision.status)
+
+    def _ended(self, job: Job, status: Status) -> None:
+        self.metrics.runs.add(job.row.flow, str(status))
+        ok = status in {Status.SUCCEEDED, Status.IGNORED}
+        named = {"crossdock.flow": job.row.flow, "crossdock.run": job.row.id, "crossdock.status": str(status)}
+        name, start = f"run {job.row.flow}", job.row.created_at
+        self.telemetry.emit_run_span(job.trace, name, start, self.now(), named, ok=ok, error=str(status))
+
+
+def _closing(decision: Decision, now: datetime) -> list[Checkpoint]:
+    match decision:
+        case End(status, alert):
+            return [Checkpoint("end", None, str(status), {"alert": alert}, now)]
+        case Stop(status, alert) | Wait(_, status, alert) if alert:
+            return [Checkpoint("stop", None, str(status), {"alert": True}, now)]
+        case _:
+            return []
+
+
+def _update(job: Job, decision: Decision) -> RunUpdate:
+    leg = culprit(job.program.plan, job.run)
+    error = job.run.leg(leg).error if leg else job.run.error
+    match decision:
+        case Wait(until, status, _):
+            return RunUpdate(str(status), due_at=until, error=error, leg=leg, release=True)
+        case Stop(status, _):
+            return RunUpdate(str(status), error=error, leg=leg, release=True)
+        case End(status, _):
+            return RunUpdate(str(status), error=error, leg=leg, ended=True)
+        case Undo(name):
+            return RunUpdate(str(Status.ROLLING_BACK), error=error, leg=name)
+        case _:
+            return RunUpdate(str(Status.RUNNING), error=error, leg=leg)

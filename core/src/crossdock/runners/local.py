@@ -1,0 +1,201 @@
+"""The runner of one process: asyncio tasks, as many runs at once as it is told, durable waits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from crossdock.alerts import Courier, post, stuck_alert
+from crossdock.ids import owner_alive, owner_id
+from crossdock.journal.base import ClaimedRun, Journal, JournalError, LeaseLost, RunUpdate
+from crossdock.logs import bind
+from crossdock.program import ProgramError, Programs
+from crossdock.recorder import Job
+from crossdock.saga import End, Stop, Wait, decide
+from crossdock.state import Phase, Run, Status, fold
+from crossdock.stepper import Stepper
+from crossdock.telemetry.story import interrupted, story
+
+_log = logging.getLogger("crossdock.runner")
+
+POLL = timedelta(seconds=1)
+"""How often it looks for work that another process has left or made."""
+STUCK = timedelta(minutes=5)
+BUG_PAUSE = timedelta(seconds=30)
+
+
+class LocalRunner:
+    """Claims runs that are due and drives each until it waits, stops or ends.
+
+    `start` frees the runs of processes that died, then works until `stop`.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        stepper: Stepper,
+        programs: Programs,
+        courier: Courier,
+        now: Callable[[], datetime],
+        *,
+        concurrency: int = 32,
+        owner: str | None = None,
+    ) -> None:
+        self.owner = owner or owner_id()
+        self._journal = journal
+        self._stepper = stepper
+        self._programs = programs
+        self._courier = courier
+        self._now = now
+        self._concurrency = concurrency
+        self._driving: dict[asyncio.Task[None], ClaimedRun] = {}
+        self._loops: list[asyncio.Task[None]] = []
+        self._awake = asyncio.Event()
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Take up what earlier processes left, and begin to work."""
+        await self._journal.release_dead(owner_alive)
+        self._loops = [asyncio.create_task(self._forever(turn)) for turn in (self._claim, self._keep, self._tell)]
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._awake.set()
+
+    async def stop(self, grace: timedelta = timedelta(seconds=25)) -> None:
+        """Claim nothing more, let steps in hand finish within `grace`, give the runs back."""
+        self._stopping = True
+        self._awake.set()
+        if self._driving:
+            await asyncio.wait(self._driving, timeout=grace.total_seconds())
+        await _cancelled([*self._driving, *self._loops])
+
+    async def quiesced(self) -> None:
+        """Wait until every run that is in hand now has been let go of."""
+        if self._driving:
+            await asyncio.wait(list(self._driving))
+
+    async def _forever(self, turn: Callable[[], object]) -> None:
+        while not self._stopping:
+            try:
+                await turn()  # type: ignore[misc]
+            except JournalError as error:
+                _log.error("the journal is not available: %s", error)
+                await asyncio.sleep(POLL.total_seconds())
+            except Exception:
+                _log.exception("the runner met an error of its own and goes on")
+                await asyncio.sleep(POLL.total_seconds())
+
+    async def _claim(self) -> None:
+        self._awake.clear()
+        free = self._concurrency - len(self._driving)
+        claimed = []
+        if free > 0:
+            claimed = await self._journal.claim(self.owner, free, self._now(), self._stepper.recorder.lease)
+        for one in claimed:
+            task = asyncio.create_task(self._drive(one))
+            self._driving[task] = one
+            task.add_done_callback(self._let_go)
+        if not claimed:
+            await self._rest()
+
+    async def _rest(self) -> None:
+        due = await self._journal.next_due(self._now())
+        seconds = POLL.total_seconds()
+        if due is not None:
+            seconds = min(max((due - self._now()).total_seconds(), 0.0), seconds)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._awake.wait(), seconds)
+
+    async def _keep(self) -> None:
+        """Prolong the leases of what is in hand; free what dead processes hold."""
+        await asyncio.sleep(min(self._stepper.recorder.lease.total_seconds() / 3, 5.0))
+        claims = [one.claim for one in self._driving.values()]
+        if claims:
+            await self._journal.heartbeat(claims, self._now() + self._stepper.recorder.lease)
+        if await self._journal.release_dead(owner_alive):
+            self.wake()
+
+    async def _tell(self) -> None:
+        if not await self._courier.round():
+            await asyncio.sleep(POLL.total_seconds() / 4)
+
+    def _let_go(self, task: asyncio.Task[None]) -> None:
+        self._driving.pop(task, None)
+        self._awake.set()
+
+    async def _drive(self, claimed: ClaimedRun) -> None:
+        with bind(run=claimed.row.id, flow=claimed.row.flow):
+            try:
+                await self._drive_to_rest(claimed)
+            except LeaseLost:
+                _log.warning("another performer has this run; it is left alone")
+            except JournalError as error:
+                _log.error("the journal refused a checkpoint, the run goes on later: %s", error)
+                await self._give_back(claimed, POLL)
+            except Exception:
+                _log.exception("a run met an error of the runtime, and is tried again in %s", BUG_PAUSE)
+                await self._give_back(claimed, BUG_PAUSE)
+
+    async def _give_back(self, claimed: ClaimedRun, pause: timedelta) -> None:
+        with contextlib.suppress(JournalError):
+            await self._journal.release(claimed.claim, self._now() + pause)
+
+    async def _drive_to_rest(self, claimed: ClaimedRun) -> None:
+        row = claimed.row
+        try:
+            program = await self._programs.get(row.plan_hash)
+        except ProgramError as error:
+            await self._stuck(claimed, str(error))
+            return
+        run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), claimed.steps)
+        job = Job(row, claimed.event, claimed.claim, program, run)
+        if claimed.taken_over:
+            await self._take_over(job, claimed)
+        decision = decide(program.plan, job.run, self._now())
+        while True:
+            if isinstance(decision, (Wait, Stop, End)):
+                await self._stepper.recorder.settle(job, decision)
+                break
+            following = await self._stepper.perform(job, decision)
+            if following is None:
+                break
+            if self._stopping:
+                await self._journal.release(claimed.claim, self._now())
+                break
+            decision = following
+        if job.run.ended and row.takeovers:
+            await self._tell_again(job)
+
+    async def _take_over(self, job: Job, claimed: ClaimedRun) -> None:
+        """Say in the run's history and its trace that its performer vanished."""
+        _log.warning("this run's performer vanished; it goes on here")
+        cut_off = [name for name, leg in job.run.legs.items() if leg.phase is Phase.SENT]
+        for past in interrupted(claimed.steps, self._now()):
+            self._stepper.telemetry.emit_interrupted(job.trace, job.row.id, past)
+        await self._stepper.recorder.note(job, "takeover", {"owner": self.owner, "cut_off": cut_off})
+
+    async def _tell_again(self, job: Job) -> None:
+        steps = await self._journal.steps(job.row.id)
+        webhook, past = story(job.event, steps)
+        self._stepper.telemetry.reemit(job.trace, job.row.id, webhook=webhook, steps=past)
+
+    async def _stuck(self, claimed: ClaimedRun, message: str) -> None:
+        _log.error("%s", message)
+        await post(self._journal, stuck_alert(claimed.row, message, self._now()), (), self._now())
+        update = RunUpdate(
+            str(Status.WAITING),
+            due_at=self._now() + STUCK,
+            error={"kind": "config", "message": message},
+            release=True,
+        )
+        await self._journal.checkpoint(claimed.claim, [], update, None)
+
+
+async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

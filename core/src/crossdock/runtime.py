@@ -1,0 +1,200 @@
+"""One application, assembled: journal, connections, stepper, runner, intake. Nothing here is global."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from crossdock_sdk import Context, Redactor
+
+from crossdock import __version__
+from crossdock.alerts import Courier, Links
+from crossdock.config.load import Loaded, load
+from crossdock.config.problems import ConfigProblems
+from crossdock.connections import Connections
+from crossdock.ids import owner_id
+from crossdock.intake import Intake
+from crossdock.journal.opening import database_path, open_journal
+from crossdock.metrics import Readings, RuntimeMetrics
+from crossdock.plugins import Registry, load_plugins
+from crossdock.program import Programs
+from crossdock.recorder import Recorder
+from crossdock.runners.local import LocalRunner
+from crossdock.settings import Settings
+from crossdock.state import FINAL
+from crossdock.stepper import Stepper
+from crossdock.telemetry import Telemetry
+from crossdock.vault import Vault, secret_key
+
+_log = logging.getLogger("crossdock")
+
+
+class Crossdock:
+    """The runtime of one routing file and one journal. `start`, then `stop`; `reload` in between.
+
+    `clock` and `rng` are for tests; `registry` replaces the installed plugins.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        env: Mapping[str, str] = os.environ,
+        registry: Registry | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        rng: random.Random | None = None,
+    ) -> None:
+        self.settings = settings
+        self.now = clock
+        self.rng = rng or random.SystemRandom()
+        self._env = env
+        self.registry = registry or load_plugins()
+        self.redactor = Redactor()
+        for secret in (settings.secret_key, settings.admin_token):
+            if secret is not None:
+                self.redactor.add(secret.get_secret_value())
+        self.telemetry = Telemetry("crossdock", self.redactor, env=env)
+        self.metrics = RuntimeMetrics(__version__)
+        self.loaded: Loaded
+        self.problems: tuple[str, ...] = ()
+        """Why the newest routing file was refused; empty when the one in force is the newest."""
+        self.started = False
+        self._seen: tuple[int, int] | None = None
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Load the configuration, open the journal, take up what was left. Raises `ConfigProblems`, `JournalError`."""
+        self._seen = self._stamp()
+        loaded = load(self.settings.config, env=self._env, registry=self.registry)
+        self.loaded = loaded
+        self.journal = open_journal(self.settings.database_url, redact=self.redactor.text)
+        await self.journal.open()
+        owner = owner_id()
+        given = self.settings.secret_key
+        path = database_path(self.settings.database_url)
+        key = secret_key(given.get_secret_value() if given else None, path)
+        self._vault = Vault(self.journal, key, owner, self.now)
+        self.connections = Connections(self.loaded.connections, self.registry, self._context)
+        self.programs = Programs(self.journal, self.registry, self.connections.connectors)
+        recorder = Recorder(self.journal, self.telemetry, self.metrics, self.now, Links(self.settings.public_url))
+        self.stepper = Stepper(
+            self.journal, recorder, self.connections, self.telemetry, self.metrics, self.now, self.rng
+        )
+        self.intake = Intake(
+            self.journal,
+            self.connections,
+            lambda: self.loaded.flows,
+            self.telemetry,
+            self.metrics,
+            self.now,
+            self.rng,
+        )
+        courier = Courier(self.journal, self.connections, self.metrics, self.now)
+        self.runner = LocalRunner(
+            self.journal,
+            self.stepper,
+            self.programs,
+            courier,
+            self.now,
+            concurrency=self.settings.concurrency,
+            owner=owner,
+        )
+        self.metrics.watch_queue(self._queue_depth, self._oldest_due)
+        await self._put_in_force(loaded)
+        await self.runner.start()
+        if self.settings.watch:
+            self._spawn(self._watch())
+        self.started = True
+
+    async def stop(self) -> None:
+        """Finish the steps in hand, give back the rest, close everything."""
+        self.started = False
+        for task in tuple(self._background):
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self.runner.stop(self.settings.grace_period)
+        await self.connections.close()
+        await self.journal.close()
+        await asyncio.to_thread(self.telemetry.shutdown)
+
+    async def reload(self) -> tuple[str, ...]:
+        """Take the routing file as it is now; returns what is wrong with it, and then the old one goes on."""
+        try:
+            loaded = load(self.settings.config, env=self._env, registry=self.registry)
+        except ConfigProblems as wrong:
+            self.problems = tuple(str(problem) for problem in wrong.problems)
+            for problem in self.problems:
+                _log.error("the new routing file is refused, the old one goes on: %s", problem)
+            return self.problems
+        self.problems = ()
+        await self._put_in_force(loaded)
+        self.runner.wake()
+        self._spawn(self._retire())
+        _log.info(
+            "the routing file is reloaded: %s flows, %s connections",
+            len(loaded.flows),
+            len(loaded.connections),
+        )
+        return ()
+
+    async def _put_in_force(self, loaded: Loaded) -> None:
+        """Store the plans that new runs will keep, then use them; paused connections try their credentials anew."""
+        for flow in loaded.flows.values():
+            await self.journal.store_plan(flow.plan_hash, flow.flow.name, flow.flow.to_plan())
+        self.loaded = loaded
+        self.connections.replace(loaded.connections, self.registry)
+        self.programs.forget()
+        for name in self.connections.names():
+            await self.stepper.resume(name)
+
+    async def _retire(self) -> None:
+        await self.runner.quiesced()
+        await self.connections.close_retired()
+
+    def _context(self, name: str) -> Context:
+        return Context(
+            name=name,
+            tokens=self._vault.store_for(name),
+            redactor=self.redactor,
+            now=self.now,
+            tracer_provider=self.telemetry.tracer_provider,
+            logger=logging.getLogger(f"crossdock.connector.{name}"),
+        )
+
+    async def _watch(self) -> None:
+        """Reload when the routing file changes on disk."""
+        while True:
+            await asyncio.sleep(self.settings.watch)
+            stamp = self._stamp()
+            if stamp is not None and stamp != self._seen:
+                self._seen = stamp
+                await self.reload()
+
+    def _stamp(self) -> tuple[int, int] | None:
+        with contextlib.suppress(OSError):
+            stat = self.settings.config.stat()
+            return stat.st_mtime_ns, stat.st_size
+        return None
+
+    def _spawn(self, work: object) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _queue_depth(self) -> Readings:
+        counts = await self.journal.counts()
+        return {
+            (flow, status): number
+            for flow, by_status in counts.items()
+            for status, number in by_status.items()
+            if status not in FINAL
+        }
+
+    async def _oldest_due(self) -> Readings:
+        since = await self.journal.oldest_due(self.now())
+        return {(): max((self.now() - since).total_seconds(), 0.0) if since else 0.0}

@@ -1,0 +1,52 @@
+"""What the environment says about this installation; everything about flows is in the routing file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+_PREFIX = "CROSSDOCK_"
+
+
+class SettingsError(Exception):
+    """A setting is wrong; one line for the person who set it."""
+
+
+class Settings(BaseModel):
+    """Settings of one application. `from_env` reads `CROSSDOCK_<NAME>` for each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: Path = Field(default=Path("crossdock.yaml"), description="the routing file")
+    database_url: str = Field(default="sqlite:///crossdock.db", description="where the journal is")
+    secret_key: SecretStr | None = Field(
+        default=None, description="encrypts OAuth tokens; without it a key file is made beside the database"
+    )
+    admin_token: SecretStr | None = Field(default=None, description="opens the API: Authorization: Bearer …")
+    public_url: str | None = Field(default=None, description="how people reach this server, for links in alerts")
+    concurrency: int = Field(default=32, ge=1, le=1000, description="runs performed at once")
+    max_body: int = Field(default=1_048_576, ge=1024, description="largest webhook body taken, in bytes")
+    grace: float = Field(default=25, ge=0, le=600, description="seconds that steps in hand have to finish at a stop")
+    watch: float = Field(default=1, ge=0, le=3600, description="seconds between looks at the routing file; 0: never")
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_format: str = Field(default="json", pattern="^(json|text)$")
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
+        """Read the environment. Raises `SettingsError` naming each wrong variable; unknown ones are not ours."""
+        given = {
+            name: env[_PREFIX + name.upper()] for name in cls.model_fields if env.get(_PREFIX + name.upper(), "") != ""
+        }
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            wrong = [f"{_PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+            raise SettingsError("; ".join(wrong)) from None
+
+    @property
+    def grace_period(self) -> timedelta:
+        return timedelta(seconds=self.grace)

@@ -1,0 +1,370 @@
+"""Performs one decision: intent checkpoint → call the connector → outcome checkpoint, inside one span."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from crossdock_sdk import (
+    Action,
+    ConnectorError,
+    DiscrepancyError,
+    Event,
+    Receipt,
+    Record,
+    RejectedError,
+)
+from opentelemetry.trace import StatusCode
+
+from crossdock.alerts import connection_alert, post
+from crossdock.config.compiled import CompiledLeg
+from crossdock.connections import Connections
+from crossdock.journal.base import (
+    Checkpoint,
+    Journal,
+    LockHeld,
+    ObjectUse,
+    RunUpdate,
+    connection_wait,
+)
+from crossdock.metrics import RuntimeMetrics
+from crossdock.planning import PlanError, check_receipts, leg_input, plan_run
+from crossdock.recorder import Job, Outcome, Recorder
+from crossdock.saga import (
+    Apply,
+    Decision,
+    Hydrate,
+    Inherit,
+    MakePlan,
+    Recover,
+    Undo,
+    Work,
+)
+from crossdock.state import Heritage, LegState, Run, Status, fold, heritage, leg_key
+from crossdock.telemetry import Telemetry
+
+_WITH_INTENT = frozenset({"apply", "undo"})
+
+
+@dataclass(slots=True)
+class Stepper:
+    """Performs decisions. It keeps nothing of a run: all state is in the journal and in the `Job`.
+
+    `timeout` cuts off a connector that hangs; it is shorter than a claim's lease.
+    """
+
+    journal: Journal
+    recorder: Recorder
+    connections: Connections
+    telemetry: Telemetry
+    metrics: RuntimeMetrics
+    now: Callable[[], datetime]
+    random: random.Random
+    timeout: timedelta = timedelta(seconds=120)
+    paused: dict[str, str] = field(default_factory=dict)
+    """Connections whose credentials are refused → the run that tries them again."""
+
+    async def perform(self, job: Job, work: Work) -> Decision | None:
+        """Perform one decision and return the next; None when the run has left this performer's hands.
+
+        Raises `LeaseLost` when another performer has the run.
+        """
+        connection = self._connection_of(job, work)
+        if connection is not None and self.paused.get(connection, job.row.id) != job.row.id:
+            await self.recorder.park(job, connection_wait(connection))
+            return None
+        try:
+            outcome = await self._outcome(job, work)
+        except LockHeld as held:
+            await self.recorder.park(job, held.name)
+            return None
+        if connection is not None:
+            await self._note_auth(job, connection, outcome)
+        return await self.recorder.record(job, outcome)
+
+    async def _outcome(self, job: Job, work: Work) -> Outcome:
+        try:
+            return await self._do(job, work)
+        except ConnectorError as error:
+            # The connection is gone from the configuration, so there was nothing to call.
+            kind, leg = _named(work)
+            return Outcome(Checkpoint(kind, leg, "failed", self._facts(error, "config"), self.now()))
+
+    async def _do(self, job: Job, work: Work) -> Outcome:
+        match work:
+            case Inherit():
+                return await self._inherit(job)
+            case Hydrate():
+                return await self._hydrate(job)
+            case MakePlan():
+                return await self._plan(job)
+            case Apply(leg, redo):
+                return await self._apply(job, job.program.leg(leg), redo=redo)
+            case Recover(leg):
+                return await self._recover(job, job.program.leg(leg))
+            case Undo(leg):
+                return await self._undo(job, job.program.leg(leg))
+
+    async def _inherit(self, job: Job) -> Outcome:
+        parent_id = job.row.replay_of or job.row.id
+        steps = await self.journal.steps(parent_id)
+        parent = await self.journal.run(parent_id)
+        of = parent.replay_of if parent else None
+        folded = fold(Run(id=parent_id, root=job.row.root, replay_of=of), steps)
+        inherited = [_inherit_checkpoint(item, self.now()) for item in heritage(folded)]
+        if inherited:
+            used = _uses(job, inherited)
+            await self.recorder.append(job, inherited, RunUpdate(str(Status.RUNNING), objects_used=used))
+        return Outcome(Checkpoint("inherit", None, "done", {"run": parent_id}, self.now()))
+
+    async def _hydrate(self, job: Job) -> Outcome:
+        event = job.event
+        told = Event(event.type, event.id, event.subject, event.data, event.occurred_at)
+
+        async def read() -> dict[str, Any]:
+            source = self.connections.source(job.program.flow.source)
+            records = await source.hydrate(told)
+            return {"records": {name: record.model_dump() for name, record in records.items()}}
+
+        done = await self._call(job, "hydrate", None, "transient", read)
+        return Outcome(done)
+
+    async def _plan(self, job: Job) -> Outcome:
+        compiled, run = job.program.compiled, job.run
+        with self._span(job, "plan", None, job.run.steps + 1):
+            try:
+                planned = plan_run(compiled, job.program.spec, run.records or {}, run)
+            except PlanError as error:
+                return Outcome(Checkpoint("plan", None, "failed", {"error": error.facts}, self.now()))
+            again = None if job.row.replay_of else await self._earlier(job, planned.fingerprint)
+        data = {"inputs": planned.inputs, "fingerprint": planned.fingerprint}
+        if again:
+            data["again"] = again
+        return Outcome(Checkpoint("plan", None, "done", data, self.now()))
+
+    async def _earlier(self, job: Job, fingerprint: str) -> dict[str, Any] | None:
+        earlier = await self.journal.last_succeeded(job.row.flow, job.row.key)
+        if earlier is None:
+            return None
+        return {"run": earlier.id, "same": earlier.fingerprint == fingerprint}
+
+    async def _apply(self, job: Job, leg: CompiledLeg, *, redo: bool) -> Outcome:
+        state = job.run.leg(leg.name)
+        action = self._action(leg)
+        try:
+            data = _again(action, state) if redo else self._input(job, leg)
+        except PlanError as error:
+            return Outcome(Checkpoint("apply", leg.name, "failed", {"error": error.facts}, self.now()))
+        key = leg_key(job.run.root, leg.name, state.generation)
+        lock = _lock(leg, action, data)
+        intent = {"key": key, "input": _sent(data), "redo": redo}
+        await self.recorder.intend(job, "apply", leg.name, intent, lock)
+
+        async def write() -> dict[str, Any]:
+            receipt = await action.apply(data, key)
+            if redo and action.redo == "native_key" and not await action.exists(receipt):
+                raise RejectedError(
+                    f"the vendor repeats an old reply, but {receipt.id} does not exist any more; replay"
+                )
+            self._hold_checks(job, leg, receipt)
+            return {"receipt": receipt.model_dump()}
+
+        done = await self._call(job, "apply", leg, "ambiguous", write, key=key)
+        return self._applied(leg, action, done, lock)
+
+    async def _recover(self, job: Job, leg: CompiledLeg) -> Outcome:
+        state = job.run.leg(leg.name)
+        action = self._action(leg)
+        key = leg_key(job.run.root, leg.name, state.generation)
+        data = _again(action, state)
+
+        async def ask() -> dict[str, Any]:
+            receipt = await action.recover(data, key)
+            if receipt is not None:
+                self._hold_checks(job, leg, receipt)
+            return {"receipt": receipt.model_dump() if receipt else None}
+
+        done = await self._call(job, "recover", leg, "transient", ask, key=key)
+        if done.phase == "failed" and "receipt" in done.data:
+            done = Checkpoint("apply", leg.name, "failed", done.data, done.at)
+        return self._applied(leg, action, done, _lock(leg, action, data))
+
+    def _applied(self, leg: CompiledLeg, action: Action[Any], done: Checkpoint, lock: tuple[str, ...]) -> Outcome:
+        receipt = done.data.get("receipt")
+        used = _use(leg, action, receipt)
+        unsettled = done.phase == "failed" and done.data["error"]["kind"] in {"ambiguous", "auth"}
+        return Outcome(done, used=used, unlock=() if unsettled else lock)
+
+    async def _undo(self, job: Job, leg: CompiledLeg) -> Outcome:
+        state = job.run.leg(leg.name)
+        action = self._action(leg)
+        receipt = action.receipt.model_validate(state.receipt)
+        used = _use(leg, action, state.receipt)
+        lock = _lock(leg, action, _again(action, state)) if state.input is not None else ()
+        await self.recorder.intend(job, "undo", leg.name, {"id": receipt.id}, lock)
+        others = [await self.journal.other_users(u.connection, u.object, u.object_id, job.row.root) for u in used]
+        shared = [run for runs in others for run in runs]
+        if shared and receipt.created:
+            kept = {"id": receipt.id, "used_by": shared[:20]}
+            return Outcome(Checkpoint("undo", leg.name, "kept", kept, self.now()), released=used, unlock=lock)
+
+        async def take_back() -> dict[str, Any]:
+            if receipt.created:
+                await action.undo(receipt)
+            return {"id": receipt.id, "touched": receipt.created}
+
+        done = await self._call(job, "undo", leg, "transient", take_back)
+        return Outcome(done, released=used if done.phase == "done" else (), unlock=lock)
+
+    def _hold_checks(self, job: Job, leg: CompiledLeg, receipt: Receipt) -> None:
+        try:
+            check_receipts(job.program.compiled, leg, job.program.spec, job.run, receipt)
+        except PlanError as error:
+            raise DiscrepancyError(str(error), receipt=receipt) from None
+
+    async def _call(
+        self,
+        job: Job,
+        kind: str,
+        leg: CompiledLeg | None,
+        foreign: str,
+        call: Callable[[], Awaitable[dict[str, Any]]],
+        **attributes: str,
+    ) -> Checkpoint:
+        """Call into a connector; whatever it raises becomes a failed checkpoint.
+
+        `foreign` is the kind of an error that is none of the SDK's: a connector's bug says nothing about
+        whether a write took effect.
+        """
+        name = leg.name if leg else None
+        connection = leg.leg.connection if leg else job.program.flow.source
+        started = time.perf_counter()
+        seq = job.run.steps if kind in _WITH_INTENT else job.run.steps + 1
+        with self._span(job, kind, leg, seq, **attributes) as span:
+            try:
+                async with asyncio.timeout(self.timeout.total_seconds()):
+                    data = await call()
+            except Exception as error:
+                data = self._facts(error, foreign)
+                span.set_status(StatusCode.ERROR, data["error"]["message"])
+                span.set_attribute("error.type", data["error"]["kind"])
+                phase = "failed"
+            else:
+                phase = "done"
+        self.metrics.steps.observe(time.perf_counter() - started, kind, connection, phase)
+        return Checkpoint(kind, name, phase, data, self.now())
+
+    def _facts(self, error: Exception, foreign: str) -> dict[str, Any]:
+        if isinstance(error, ConnectorError):
+            facts = error.facts()
+        elif isinstance(error, TimeoutError):
+            facts = {
+                "kind": foreign,
+                "message": f"no answer from the connector within {self.timeout.total_seconds():g} s",
+            }
+        else:
+            facts = {"kind": foreign, "message": f"the connector failed: {type(error).__name__}: {error}"}
+        data: dict[str, Any] = {"error": facts | {"jitter": round(self.random.random(), 3)}}
+        if isinstance(error, DiscrepancyError):
+            data["receipt"] = error.receipt.model_dump()
+        return data
+
+    def _span(self, job: Job, kind: str, leg: CompiledLeg | None, seq: int, **attributes: str) -> Any:
+        named = {"crossdock.flow": job.row.flow, "crossdock.run": job.row.id, "crossdock.step": kind}
+        if leg:
+            named |= {"crossdock.leg": leg.name, "crossdock.action": leg.leg.do}
+        named |= {f"crossdock.{k}": v for k, v in attributes.items()}
+        title = f"{kind} {leg.name}" if leg else kind
+        return self.telemetry.step_span(job.trace, job.row.id, seq, title, named)
+
+    def _input(self, job: Job, leg: CompiledLeg) -> Record:
+        return leg_input(job.program.compiled, leg, job.program.spec, job.run)
+
+    def _action(self, leg: CompiledLeg) -> Action[Any]:
+        return self.connections.action(leg.leg.connection, leg.leg.action)
+
+    def _connection_of(self, job: Job, work: Work) -> str | None:
+        match work:
+            case Hydrate():
+                return job.program.flow.source
+            case Apply(leg) | Recover(leg) | Undo(leg):
+                return job.program.leg(leg).leg.connection
+            case _:
+                return None
+
+    async def _note_auth(self, job: Job, connection: str, outcome: Outcome) -> None:
+        """Pause a connection whose credentials are refused, once; take it up again when it answers."""
+        data = outcome.checkpoint.data
+        error = data.get("error") or {}
+        if outcome.checkpoint.phase == "failed" and error.get("kind") == "auth":
+            self.paused[connection] = job.row.id
+            if await self.journal.set_connection_state(connection, "paused", error["message"], self.now()):
+                alert = connection_alert(connection, error, job.row, self.now())
+                await post(self.journal, alert, job.program.flow.notify, self.now())
+        elif connection in self.paused and error.get("kind") not in {"transient", "ambiguous"}:
+            await self.resume(connection)
+
+    async def resume(self, connection: str) -> None:
+        """Let the runs that wait for a paused connection go on."""
+        self.paused.pop(connection, None)
+        await self.journal.set_connection_state(connection, "active", None, self.now())
+
+
+def _named(work: Work) -> tuple[str, str | None]:
+    match work:
+        case Apply(leg, _):
+            return "apply", leg
+        case Recover(leg):
+            return "recover", leg
+        case Undo(leg):
+            return "undo", leg
+        case _:
+            return type(work).__name__.lower(), None
+
+
+def _again(action: Action[Any], state: LegState) -> Record:
+    """The input exactly as it was sent, so that a repeated request is the same request."""
+    return action.input_model().model_validate(state.input)
+
+
+def _sent(data: Record) -> dict[str, Any]:
+    """The input as the journal keeps it: only what was given, nothing derived, so that it can be read back."""
+    derived = set(type(data).model_computed_fields)
+    return data.model_dump(exclude_defaults=True, exclude=derived)
+
+
+def _lock(leg: CompiledLeg, action: Action[Any], data: Record) -> tuple[str, ...]:
+    name = action.serialize_by(data)
+    return (f"{leg.leg.connection}:{action.object or action.name}:{name}",) if name is not None else ()
+
+
+def _use(
+    leg: CompiledLeg, action: Action[Any] | type[Action[Any]], receipt: dict[str, Any] | None
+) -> tuple[ObjectUse, ...]:
+    if receipt is None or action.object is None:
+        return ()
+    return (ObjectUse(leg.leg.connection, action.object, str(receipt["id"]), leg.name),)
+
+
+def _inherit_checkpoint(item: Heritage, now: datetime) -> Checkpoint:
+    data: dict[str, Any] = {"generation": item.generation}
+    if item.receipt is not None:
+        data["receipt"] = item.receipt
+    if item.input is not None:
+        data["input"] = item.input
+    return Checkpoint("inherit", item.leg, item.phase, data, now)
+
+
+def _uses(job: Job, inherited: Sequence[Checkpoint]) -> tuple[ObjectUse, ...]:
+    legs = job.program.compiled.legs
+    return tuple(
+        use
+        for checkpoint in inherited
+        if (leg := legs.get(checkpoint.leg or "")) and leg.action_class
+        for use in _use(leg, leg.action_class, checkpoint.data.get("receipt"))
+    )

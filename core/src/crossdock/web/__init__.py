@@ -1,0 +1,1 @@
+"""The HTTP faces: webhooks, the JSON API, health."""

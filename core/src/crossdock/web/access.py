@@ -1,0 +1,39 @@
+"""Who may use the API: whoever has the admin token; without one, only this machine."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from crossdock.settings import Settings
+
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+
+
+def admit(request: Request) -> None:
+    """Raise 401 or 403 unless the caller may use the API.
+
+    Without a token the caller must be on this machine, not behind a proxy, and ask for it by a loopback
+    name: a page on the web that resolves its own name to 127.0.0.1 is not let in.
+    """
+    settings: Settings = request.app.state.crossdock.settings
+    if settings.admin_token is not None:
+        wanted = f"Bearer {settings.admin_token.get_secret_value()}"
+        if not hmac.compare_digest(request.headers.get("authorization", "").encode(), wanted.encode()):
+            raise HTTPException(401, "give the admin token as Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
+        return
+    local = request.client is not None and _loopback(request.client.host)
+    if not local or any(name in request.headers for name in _FORWARDED) or not _loopback(request.url.hostname or ""):
+        raise HTTPException(403, "set CROSSDOCK_ADMIN_TOKEN to use the API from elsewhere than this machine")
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

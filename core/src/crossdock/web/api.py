@@ -1,0 +1,110 @@
+"""The JSON API under `/api/v1`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from crossdock.journal.base import InvalidCursor, RunRow
+from crossdock.operations import NotPossibleError, Operations, UnknownRunError
+from crossdock.runtime import Crossdock
+from crossdock.state import Status
+from crossdock.web import views
+from crossdock.web.access import admit
+from crossdock.web.problems import ExactJSON, answers
+
+router = APIRouter(prefix="/api/v1", tags=["runs"], dependencies=[Depends(admit)], default_response_class=ExactJSON)
+
+
+def _runtime(request: Request) -> Crossdock:
+    runtime: Crossdock = request.app.state.crossdock
+    return runtime
+
+
+Runtime = Annotated[Crossdock, Depends(_runtime)]
+
+
+@router.get("/runs", summary="Runs, newest first", responses=answers(400, 401, 403, 422))
+async def list_runs(
+    runtime: Runtime,
+    flow: str | None = None,
+    status: Status | None = None,
+    key: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    cursor: str | None = None,
+) -> Response:
+    """`{"items": […], "next_cursor": … | null}`; give `next_cursor` back as `cursor` for the next page."""
+    wanted = str(status) if status else None
+    try:
+        page = await runtime.journal.runs(flow=flow, status=wanted, key=key, limit=limit, cursor=cursor)
+    except InvalidCursor as error:
+        raise HTTPException(400, str(error)) from None
+    return ExactJSON({"items": [views.summary(row) for row in page.items], "next_cursor": page.next_cursor})
+
+
+@router.get("/runs/{run}", summary="One run with its steps", responses=answers(401, 403, 404))
+async def show_run(runtime: Runtime, run: str) -> Response:
+    row = await runtime.journal.run(run)
+    if row is None:
+        raise HTTPException(404, f"no run has the id {run}")
+    return ExactJSON(await views.detail(runtime.journal, runtime.programs, row))
+
+
+@router.post("/runs/{run}/replay", summary="Run it again", status_code=201, responses=answers(401, 403, 404, 409))
+async def replay_run(runtime: Runtime, run: str) -> Response:
+    """An ended run gets a successor (its id is in the reply); a stopped one goes on under its own id."""
+    try:
+        row = await runtime.journal.run(run)
+        flow = runtime.loaded.flows.get(row.flow) if row else None
+        new = await _operations(runtime).replay(run, flow.plan_hash if flow else None)
+    except (UnknownRunError, NotPossibleError) as error:
+        raise _refusal(error) from None
+    return _acted(runtime, new, 201 if new.id != run else 200)
+
+
+@router.post("/runs/{run}/cancel", summary="Undo and end it", status_code=202, responses=answers(401, 403, 404, 409))
+async def cancel_run(runtime: Runtime, run: str) -> Response:
+    """What the run made is undone, newest first; then it ends `cancelled`. A step in hand is finished first."""
+    try:
+        row = await _operations(runtime).cancel(run)
+    except (UnknownRunError, NotPossibleError) as error:
+        raise _refusal(error) from None
+    return _acted(runtime, row, 202)
+
+
+@router.get("/flows", summary="The flows in force", responses=answers(401, 403))
+async def list_flows(runtime: Runtime) -> Response:
+    counts = await runtime.journal.counts()
+    items = []
+    for name, compiled in runtime.loaded.flows.items():
+        flow = compiled.flow
+        legs = [{"name": leg.name, "do": leg.do, "enabled": leg.enabled} for leg in flow.legs]
+        runs = counts.get(name, {})
+        items.append({"name": name, "when": flow.when, "plan": compiled.plan_hash, "legs": legs, "runs": runs})
+    return ExactJSON({"items": items, "problems": list(runtime.problems)})
+
+
+@router.get("/connections", summary="The connections in force", responses=answers(401, 403))
+async def list_connections(runtime: Runtime) -> Response:
+    items: list[dict[str, Any]] = []
+    for name, connector in runtime.connections.connectors().items():
+        state = await runtime.journal.connection_state(name)
+        shown = {"name": name, "connector": connector, "status": state.status, "reason": state.reason}
+        items.append(shown | {"since": state.since})
+    return ExactJSON({"items": items})
+
+
+def _operations(runtime: Crossdock) -> Operations:
+    return Operations(runtime.journal, runtime.now, runtime.rng)
+
+
+def _refusal(error: Exception) -> HTTPException:
+    return HTTPException(404 if isinstance(error, UnknownRunError) else 409, str(error))
+
+
+def _acted(runtime: Crossdock, row: RunRow, status: int) -> Response:
+    runtime.runner.wake()
+    return ExactJSON(views.summary(row), status)

@@ -1,0 +1,41 @@
+"""One web application over one runtime. Nothing is global: two can live in one process."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+
+from crossdock import __version__
+from crossdock.runtime import Crossdock
+from crossdock.settings import Settings
+from crossdock.web import api, health, problems, webhooks
+
+
+def create_app(settings: Settings | None = None, *, runtime: Crossdock | None = None) -> FastAPI:
+    """The ASGI application. `settings` default to the environment; `runtime` is for who made one already.
+
+    The runtime starts and stops with the application's lifespan.
+    """
+    held = runtime or Crossdock(settings or Settings.from_env())
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await held.start()
+        try:
+            yield
+        finally:
+            await held.stop()
+
+    app = FastAPI(
+        title="Crossdock",
+        version=__version__,
+        summary="Business records moved across systems exactly once, or not at all",
+        lifespan=lifespan,
+    )
+    app.state.crossdock = held
+    problems.install(app)
+    for module in (webhooks, health, api):
+        app.include_router(module.router)
+    return app

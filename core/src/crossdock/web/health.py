@@ -1,0 +1,49 @@
+"""For load balancers and monitoring: alive, ready, and the metrics page."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from crossdock.metrics import CONTENT_TYPE
+from crossdock.runtime import Crossdock
+from crossdock.web.access import admit
+from crossdock.web.problems import ExactJSON, answers
+
+router = APIRouter(tags=["operation"])
+
+STALLED = timedelta(minutes=2)
+"""A run that has been due for longer than this, while nothing else moves, means that the runner is stuck."""
+
+
+@router.get("/healthz", summary="Whether the process answers", response_class=ExactJSON)
+async def healthz() -> Response:
+    return ExactJSON({"status": "ok"})
+
+
+@router.get("/readyz", summary="Whether runs make progress", response_class=ExactJSON, responses=answers(503))
+async def readyz(request: Request) -> Response:
+    """Ready while the journal answers and no run has been due for longer than two minutes."""
+    runtime: Crossdock = request.app.state.crossdock
+    oldest = await runtime.journal.oldest_due(runtime.now())
+    age = max(runtime.now() - oldest, timedelta()) if oldest else timedelta()
+    ready = runtime.started and age < STALLED
+    body = {
+        "status": "ready" if ready else "stalled",
+        "oldest_due_seconds": round(age.total_seconds(), 3),
+        "config": "refused" if runtime.problems else "in force",
+    }
+    return ExactJSON(body, 200 if ready else 503)
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics as Prometheus reads them",
+    dependencies=[Depends(admit)],
+    responses={200: {"content": {"text/plain": {}}}, **answers(401, 403)},
+)
+async def metrics(request: Request) -> Response:
+    runtime: Crossdock = request.app.state.crossdock
+    return Response(await runtime.metrics.registry.render(), media_type=CONTENT_TYPE)

@@ -1,0 +1,62 @@
+"""Runs as the API shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crossdock.journal.base import Journal, RunRow
+from crossdock.program import ProgramError, Programs
+from crossdock.saga import reports
+from crossdock.state import Run, fold
+from crossdock.telemetry import RunTrace
+
+
+def summary(row: RunRow) -> dict[str, Any]:
+    """One run in a list."""
+    return {
+        "id": row.id,
+        "flow": row.flow,
+        "key": row.key,
+        "status": row.status,
+        "leg": row.leg,
+        "error": row.error,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "due_at": row.due_at,
+        "ended_at": row.ended_at,
+        "waits_for": row.waits_for,
+        "replay_of": row.replay_of,
+        "trace_id": RunTrace.decode(row.trace).hex if row.trace else None,
+    }
+
+
+async def detail(journal: Journal, programs: Programs, row: RunRow) -> dict[str, Any]:
+    """One run with its event, its steps, how each leg stands, and its replay if it has one."""
+    steps = await journal.steps(row.id)
+    event = await journal.event(row.event_seq)
+    replay = await journal.replay_of(row.id)
+    run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), steps)
+    try:
+        program = await programs.get(row.plan_hash)
+        legs = [report.model_dump() for report in reports(program.plan, run)]
+    except ProgramError as error:
+        legs = [{"leg": name, "state": str(leg.phase), "note": str(error)} for name, leg in run.legs.items()]
+    return summary(row) | {
+        "replayed_by": replay.id if replay else None,
+        "takeovers": row.takeovers,
+        "event": None
+        if event is None
+        else {
+            "id": event.id,
+            "connection": event.connection,
+            "type": event.type,
+            "subject": event.subject,
+            "received_at": event.received_at,
+            "occurred_at": event.occurred_at,
+            "data": event.data,
+        },
+        "legs": legs,
+        "steps": [
+            {"seq": s.seq, "kind": s.kind, "leg": s.leg, "phase": s.phase, "at": s.at, "data": s.data} for s in steps
+        ],
+    }

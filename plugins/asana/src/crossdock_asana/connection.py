@@ -1,0 +1,157 @@
+"""One Asana account: its settings, its client, and what its errors mean to us."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from crossdock_sdk import (
+    ApiClient,
+    BearerAuth,
+    ConfigError,
+    Connection,
+    ConnectionConfig,
+    ConnectorError,
+    Context,
+    Limits,
+    NotFoundError,
+    OAuth2Refresh,
+    RejectedError,
+    Reply,
+)
+from pydantic import ConfigDict, Field, SecretStr, model_validator
+
+PAGE = 100
+"""The most that Asana returns at once (OpenAPI document, parameter `limit`)."""
+
+_FIELD = re.compile(r"^([a-z_]+(?:: \[\d+\])*(?:: [a-z_]+)?): ")
+_CUSTOM_FIELD = re.compile(r"Custom field with ID (\d+)")
+
+
+class AsanaConfig(ConnectionConfig):
+    """`access_token` (a personal access or service account token), or OAuth's `client_id` and the rest.
+
+    The OAuth refresh token may also come from the vault. `requests_per_minute` is 150 on a free plan and
+    1500 on a paid one (Asana docs, 'Rate limits').
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    base_url: str = "https://app.asana.com/api/1.0"
+    token_url: str = "https://app.asana.com/-/oauth_token"  # noqa: S105  an address, not a secret
+    access_token: SecretStr | None = Field(default=None, min_length=6)
+    client_id: str | None = Field(default=None, min_length=1)
+    client_secret: SecretStr | None = Field(default=None, min_length=6)
+    refresh_token: SecretStr | None = Field(default=None, min_length=6)
+    requests_per_minute: int = Field(default=150, ge=1)
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> AsanaConfig:
+        oauth = (self.client_id, self.client_secret, self.refresh_token)
+        if self.access_token and any(oauth):
+            raise ValueError(
+                "give access_token, or OAuth's client_id, client_secret and refresh_token, not both"
+            )
+        if not self.access_token and not (self.client_id and self.client_secret):
+            raise ValueError("give access_token, or OAuth's client_id, client_secret and refresh_token")
+        return self
+
+
+class AsanaConnection(Connection):
+    """`api` for single calls, `pages` for lists."""
+
+    connector = "asana"
+    Config = AsanaConfig
+    config: AsanaConfig
+
+    def __init__(self, config: AsanaConfig, context: Context) -> None:
+        super().__init__(config, context)
+        self.api = ApiClient(
+            config.base_url,
+            context,
+            auth=_auth(config, context),
+            limits=Limits(concurrency=15, requests=config.requests_per_minute, per=60.0),
+            errors=asana_error,
+        )
+
+    @property
+    def sets_external(self) -> bool:
+        """Whether our key can be a task's `external.gid`: for OAuth apps only (OpenAPI, `TaskBase`)."""
+        return self.config.access_token is None
+
+    async def pages(self, path: str, params: Mapping[str, Any]) -> AsyncIterator[list[dict[str, Any]]]:
+        """The pages of a list, in Asana's order; an offset lives some minutes, so read on without a pause."""
+        offset: str | None = None
+        while True:
+            reply = await self.api.get(path, params={**params, "limit": PAGE, "offset": offset})
+            items = reply.require("data")
+            if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+                raise reply.unusable("`data` is not a list of objects")
+            yield items
+            following = reply.json().get("next_page")
+            if following is None:
+                return
+            last, offset = offset, following.get("offset") if isinstance(following, dict) else None
+            if not isinstance(offset, str) or offset == last:
+                raise reply.unusable("`next_page` has no new offset")
+
+    async def close(self) -> None:
+        await self.api.close()
+
+
+def segment(value: str) -> str:
+    """An id or address as one segment of a path."""
+    return quote(value, safe="@:")
+
+
+def _auth(config: AsanaConfig, context: Context) -> BearerAuth | OAuth2Refresh:
+    if config.access_token is not None:
+        return BearerAuth(config.access_token)
+    if config.client_id is None or config.client_secret is None:
+        raise ConfigError(f"connection {context.name}: OAuth needs client_id and client_secret")
+    return OAuth2Refresh(
+        context,
+        token_url=config.token_url,
+        client_id=config.client_id,
+        client_secret=config.client_secret,
+        refresh_token=config.refresh_token,
+        basic=False,
+    )
+
+
+def asana_error(reply: Reply) -> ConnectorError | None:
+    """Asana's 4xx replies in our terms; None leaves 401, 408, 429 and 5xx to the client's own mapping."""
+    if reply.status < 400 or reply.status >= 500 or reply.status in {401, 408, 429}:
+        return None
+    said = _said(reply)
+    if reply.status == 402:
+        return ConfigError(f"Asana's plan does not include this: {said}", status=402)
+    if reply.status == 403:
+        return ConfigError(
+            f"Asana refuses access: {said} Give the token's user (or its scopes) access.", status=403
+        )
+    kind = NotFoundError if reply.status in {404, 410} else RejectedError
+    return kind(f"Asana: {said}", status=reply.status, field=_field_in(said))
+
+
+def _said(reply: Reply) -> str:
+    """Asana's own message, all of them if several."""
+    try:
+        body = reply.json()
+    except ConnectorError:
+        body = None
+    errors = body.get("errors") if isinstance(body, dict) else None
+    messages = [
+        e["message"] for e in errors or () if isinstance(e, dict) and isinstance(e.get("message"), str)
+    ]
+    return "; ".join(messages) or f"HTTP {reply.status} without a message"
+
+
+def _field_in(said: str) -> str | None:
+    custom = _CUSTOM_FIELD.search(said)
+    if custom:
+        return f"custom_fields.{custom[1]}"
+    named = _FIELD.match(said)
+    return named[1].replace(": [", "[").replace(": ", ".") if named else None

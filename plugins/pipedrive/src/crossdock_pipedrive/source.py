@@ -1,0 +1,207 @@
+"""Pipedrive as a source: a deal is won."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeVar
+
+from crossdock_sdk import (
+    ConnectorError,
+    Deal,
+    DealProduct,
+    Event,
+    EventSpec,
+    NotFoundError,
+    Organization,
+    PayloadError,
+    Person,
+    Record,
+    RejectedError,
+    Source,
+    TransientError,
+    VerificationError,
+    WebhookRequest,
+)
+from crossdock_sdk.webhooks import json_body, verify_basic
+
+from crossdock_pipedrive import records
+from crossdock_pipedrive.connection import PipedriveConnection, number
+from crossdock_pipedrive.fields import Kind
+from crossdock_pipedrive.replies import MISSHAPEN
+from crossdock_pipedrive.values import linked_id
+
+Result = TypeVar("Result")
+Json = dict[str, Any]
+
+
+class PipedriveSource(Source):
+    """Webhooks v2 tell that a deal was won; the deal itself is read over REST.
+
+    A delivery is only a signal: its custom fields come in another shape than REST's, and it may be late.
+    """
+
+    connection_class = PipedriveConnection
+    connection: PipedriveConnection
+    events = (EventSpec("deal.won", {"deal": Deal}, known=("deal.id",), summary="a deal is marked as won"),)
+
+    def verify(self, request: WebhookRequest) -> None:
+        """Pipedrive signs nothing; HTTP Basic is all it offers (docs, 'Guide for webhooks v2')."""
+        expected = self.connection.config.webhook
+        if expected is None:
+            name = self.connection.context.name
+            raise VerificationError(f"connection {name} takes no deliveries: it has no webhook user and password")
+        verify_basic(request, expected)
+
+    def parse(self, request: WebhookRequest) -> list[Event]:
+        """`deal.won` if the status became won in this change or the deal was created as won; else nothing.
+
+        A change whose `previous` lacks `status` is no win, also of a won deal: so our own writes come back.
+        """
+        body = json_body(request)
+        meta = _member(body, "meta", "the body")
+        if not isinstance(meta.get("entity"), str) or not isinstance(meta.get("action"), str):
+            raise PayloadError("meta lacks entity or action; register the webhook with version 2.0")
+        if meta["entity"] != "deal" or meta["action"] not in ("change", "create"):
+            return []
+        data = _member(body, "data", "the body")
+        if not _won(meta["action"], data, body.get("previous")):
+            return []
+        return [_deal_won(meta, data)]
+
+    async def hydrate(self, event: Event) -> dict[str, Record]:
+        """The deal with its lines, their products, its discounts, person and organization."""
+        path = f"/api/v2/deals/{number(event.subject)}"
+        deal = await self.connection.deal(event.subject)
+        org_id, person_id = _link(deal, "org_id"), _link(deal, "person_id")
+        custom, of, contact, lines, discounts = await _all(
+            self._custom("deal", deal),
+            self._organization(org_id),
+            self._person(person_id),
+            self._lines(path),
+            self.connection.listed(f"{path}/discounts", records.discount),
+        )
+        url = self.connection.url("deal", event.subject)
+        parts: Json = {"of": of, "contact": contact, "lines": lines, "discounts": discounts, "url": url}
+        return {"deal": _built(lambda: records.deal(deal, custom, **parts), f"deal {event.subject}")}
+
+    async def _custom(self, kind: Kind, row: Json) -> Json:
+        values = row.get("custom_fields")
+        # An account whose organizations (persons) have no custom fields is not asked for their definitions.
+        if kind != "deal" and not values:
+            return {}
+        try:
+            return await self.connection.fields.read(kind, values)
+        except ValueError as error:
+            raise TransientError(f"a custom field of the {kind} is not as documented: {error}") from None
+
+    async def _organization(self, record_id: str | None) -> Organization | None:
+        if record_id is None:
+            return None
+        row = await self._linked("organization", f"/api/v2/organizations/{number(record_id)}")
+        custom, url = await self._custom("organization", row), self.connection.url("organization", record_id)
+        return _built(lambda: records.organization(row, custom, url), f"organization {record_id}")
+
+    async def _person(self, record_id: str | None) -> Person | None:
+        if record_id is None:
+            return None
+        row = await self._linked("person", f"/api/v2/persons/{number(record_id)}")
+        custom, url = await self._custom("person", row), self.connection.url("person", record_id)
+        return _built(lambda: records.person(row, custom, url), f"person {record_id}")
+
+    async def _lines(self, deal_path: str) -> list[DealProduct]:
+        """The enabled lines in the order of the deal; each distinct product is read once, for its code."""
+        rows = await self.connection.listed(f"{deal_path}/products", _line_row)
+        enabled = [(product_id, row) for product_id, row in rows if row.get("is_enabled", True)]
+        wanted = dict.fromkeys(product_id for product_id, _ in enabled)
+        read = await _all(*(self._linked("product", f"/api/v2/products/{number(one)}") for one in wanted))
+        products = dict(zip(wanted, read, strict=True))
+        ordered = sorted(enabled, key=lambda pair: pair[1].get("order_nr") or 0)
+        return [_built(partial(records.line, row, products[one]), "a deal's line") for one, row in ordered]
+
+    async def _linked(self, kind: str, path: str) -> Json:
+        """A record that the deal names. That it is gone is no `NotFoundError`: the deal itself is there."""
+        try:
+            return await self.connection.record(path, dict)
+        except NotFoundError as error:
+            raise RejectedError(
+                f"the deal names a {kind} that is gone: {error.message}; restore it or take it off the deal",
+                field=kind,
+                status=error.status,
+                request_id=error.request_id,
+            ) from None
+
+
+def _won(action: str, data: Json, previous: Any) -> bool:
+    status = data.get("status")
+    if not isinstance(status, str):
+        raise PayloadError("data.status is missing or no text")
+    if not isinstance(previous, (dict, type(None))):
+        raise PayloadError("previous is no object")
+    return status == "won" and (action == "create" or "status" in (previous or {}))
+
+
+def _deal_won(meta: Json, data: Json) -> Event:
+    try:
+        subject = linked_id(data.get("id")) or linked_id(meta.get("entity_id"))
+        delivery = linked_id(meta.get("id"))
+        won_at = records.instant(data.get("won_time"))
+        occurred = won_at or _told_at(meta.get("timestamp"))
+    except (TypeError, ValueError, OverflowError, OSError) as error:
+        raise PayloadError(f"an id or instant is not as documented: {error}") from None
+    if subject is None or not subject.isdigit():
+        raise PayloadError("data.id is missing or no number")
+    if won_at is None and delivery is None:
+        raise PayloadError("neither data.won_time nor meta.id tells this win from another")
+    token = won_at.strftime("%Y-%m-%dT%H:%M:%SZ") if won_at else delivery
+    deal = {"id": subject} | ({"title": data["title"]} if isinstance(data.get("title"), str) else {})
+    return Event("deal.won", f"deal.won:{subject}:{token}", subject, {"deal": deal}, occurred)
+
+
+def _told_at(timestamp: Any) -> datetime | None:
+    """`meta.timestamp`: RFC 3339 in the docs' example, a '10 character timestamp' in their table."""
+    if isinstance(timestamp, int) and not isinstance(timestamp, bool):
+        return datetime.fromtimestamp(timestamp, UTC)
+    return records.instant(timestamp)
+
+
+def _member(value: Any, name: str, where: str) -> Json:
+    member = value.get(name) if isinstance(value, dict) else None
+    if not isinstance(member, dict):
+        raise PayloadError(f"{where} has no object {name!r}")
+    return member
+
+
+def _link(row: Json, key: str) -> str | None:
+    return _built(lambda: linked_id(row.get(key)), key)
+
+
+def _line_row(row: Json) -> tuple[str, Json]:
+    product_id = linked_id(row["product_id"])
+    if product_id is None:
+        raise ValueError(f"line {row['id']} names no product")
+    return product_id, row
+
+
+def _built(build: Callable[[], Result], what: str) -> Result:
+    try:
+        return build()
+    except MISSHAPEN as error:
+        raise TransientError(f"Pipedrive's JSON of {what} is not as documented: {error}") from None
+
+
+async def _all(*work: Coroutine[Any, Any, Any]) -> list[Any]:
+    """The results in order; the first failure cancels the rest and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except BaseExceptionGroup as failed:
+        raise _first(failed.exceptions) from None
+    return [task.result() for task in tasks]
+
+
+def _first(errors: Iterable[BaseException]) -> BaseException:
+    listed = list(errors)
+    return next((error for error in listed if isinstance(error, ConnectorError)), listed[0])

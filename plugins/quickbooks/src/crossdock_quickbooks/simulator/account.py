@@ -1,0 +1,290 @@
+"""The simulated account: its HTTP face, its doors (token, company, rate), and what can be made to happen."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, ClassVar
+from xml.sax.saxutils import escape
+
+from crossdock_sdk.testing import Simulator
+from crossdock_sdk.testing.simulator import json_request, json_response
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from crossdock_quickbooks.simulator import faults, queries
+from crossdock_quickbooks.simulator.company import Company, reference
+from crossdock_quickbooks.simulator.names import Names
+from crossdock_quickbooks.simulator.oauth import CLIENT_ID, CLIENT_SECRET, TokenServer, refresh_token
+from crossdock_quickbooks.simulator.sales import Sales
+
+REALM = "9130000000000001"
+_ENTITIES = {name.lower(): name for name in ("Customer", "Vendor", "Employee", "Item", "Invoice", "Payment")}
+_INCOME = {"value": "79", "name": "Sales of Product Income"}
+_SEED_ITEMS = (
+    ("Services", None, "0"),
+    ("Consulting day", "CONSULT-DAY", "1200.00"),
+    ("Setup", "SETUP", "500.00"),
+    ("License, one year", "LICENSE-YR", "1800.00"),
+    ("Support, one month", "SUPPORT-MO", "150.00"),
+)
+Body = dict[str, Any]
+Handler = Callable[[Request], Awaitable[Body]]
+
+
+class QuickBooksSimulator(Simulator):
+    """One company. `company` holds its settings; tests change them in place.
+
+    `limit_per_minute` switches throttling on. `case_sensitive` makes text comparison in queries exact
+    (which of the two QuickBooks does is not documented).
+    """
+
+    connector: ClassVar[str] = "quickbooks"
+
+    def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.company = Company(lambda: self.clock())
+        self.names = Names(self.company)
+        self.sales = Sales(self.company, self.names)
+        self.tokens = TokenServer(lambda: self.clock())
+        self.limit_per_minute: int | None = None
+        self.case_sensitive = False
+        self._replies: dict[str, Body] = {}
+        self._served: deque[datetime] = deque()
+        self._count = 0
+        super().__init__(clock=clock)
+
+    def routes(self) -> Sequence[BaseRoute]:
+        root = "/v3/company/{realm}"
+        return [
+            Route("/oauth2/v1/tokens/bearer", self.tokens.endpoint, methods=["POST"]),
+            Route(f"{root}/query", self._guarded(self._query), methods=["GET", "POST"]),
+            Route(f"{root}/preferences", self._guarded(self._preferences), methods=["GET"]),
+            Route(f"{root}/companyinfo/{{ident}}", self._guarded(self._company_info), methods=["GET"]),
+            Route(f"{root}/invoice/{{ident}}/send", self._guarded(self._send), methods=["POST"]),
+            Route(f"{root}/{{entity}}", self._guarded(self._write), methods=["POST"]),
+            Route(f"{root}/{{entity}}/{{ident}}", self._guarded(self._read), methods=["GET"]),
+            Route(
+                "/{rest:path}",
+                self._guarded(self._nothing),
+                methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            ),
+        ]
+
+    def state(self) -> dict[str, Any]:
+        parties = {f"{kind.lower()}s": _copies(self.names.rows[kind]) for kind in ("Customer", "Vendor", "Employee")}
+        sold = {f"{kind.lower()}s": _copies(self.sales.rows[kind]) for kind in ("Invoice", "Payment")}
+        deleted = [dict(row) for row in self.sales.deleted]
+        return {**parties, "items": _copies(self.names.rows["Item"]), **sold, "deleted_invoices": deleted}
+
+    def seed(self) -> None:
+        for name, sku, price in _SEED_ITEMS:
+            known = {"Sku": sku} if sku else {}
+            item = {"Name": name, "Type": "Service", "UnitPrice": Decimal(price), "IncomeAccountRef": _INCOME}
+            self.names.create("Item", item | known)
+        customer = {
+            "DisplayName": "Mae's Harbour Bakery",
+            "PrimaryEmailAddr": {"Address": "mae@harbour-bakery.example"},
+        }
+        self.names.create("Customer", customer)
+        self.names.create("Vendor", {"DisplayName": "Quayside Paper & Ink"})
+
+    def settings(self, url: str) -> dict[str, Any]:
+        return {
+            "connector": "quickbooks",
+            "base_url": url,
+            "token_url": f"{url}/oauth2/v1/tokens/bearer",
+            "realm_id": REALM,
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "refresh_token": refresh_token(0),
+            "environment": "sandbox",
+        }
+
+    async def trigger(self, event: str, body: dict[str, Any]) -> dict[str, Any]:
+        """`customer|vendor|employee|item.create` take QuickBooks' own fields, `customer|item.deactivate` some
+        of them to find the record by, `payment.create` `{"invoice", "amount"?}`, `invoice.void|delete`
+        `{"invoice"}`, `token.expire|revoke|reconnect` nothing.
+        """
+        subject, _, verb = event.partition(".")
+        happenings: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
+            "customer.create": self._made,
+            "vendor.create": self._made,
+            "employee.create": self._made,
+            "item.create": self._made,
+            "customer.deactivate": self._deactivated,
+            "item.deactivate": self._deactivated,
+            "payment.create": self._paid,
+            "invoice.void": self._cancelled,
+            "invoice.delete": self._cancelled,
+            "token.expire": self._token,
+            "token.revoke": self._token,
+            "token.reconnect": self._token,
+        }
+        if event not in happenings:
+            return await super().trigger(event, body)
+        try:
+            return happenings[event](verb if subject in ("token", "invoice") else subject, body)
+        except faults.Refused as refusal:
+            raise ValueError(str(refusal)) from None
+
+    def _made(self, subject: str, body: dict[str, Any]) -> dict[str, Any]:
+        entity = subject.capitalize()
+        given = {"IncomeAccountRef": _INCOME, "Type": "Service"} | body if entity == "Item" else body
+        return {subject: dict(self.names.create(entity, given))}
+
+    def _deactivated(self, subject: str, body: dict[str, Any]) -> dict[str, Any]:
+        entity = subject.capitalize()
+        rows = self.names.rows[entity].values()
+        found = next((r for r in rows if body and all(r.get(k) == v for k, v in body.items())), None)
+        if found is None:
+            raise ValueError(f"no {subject} is {body}")
+        change = {"Id": found["Id"], "SyncToken": found["SyncToken"], "sparse": True, "Active": False}
+        return {subject: dict(self.names.update(entity, change))}
+
+    def _paid(self, subject: str, body: dict[str, Any]) -> dict[str, Any]:
+        invoice = self.sales.find("Invoice", str(body.get("invoice", "")))
+        paid = Decimal(str(body.get("amount", invoice["Balance"])))
+        line = {"Amount": paid, "LinkedTxn": [{"TxnId": invoice["Id"], "TxnType": "Invoice"}]}
+        customer = {"value": reference(invoice, "CustomerRef")}
+        payment = self.sales.create_payment({"CustomerRef": customer, "TotalAmt": paid, "Line": [line]})
+        return {subject: dict(payment), "invoice": dict(invoice)}
+
+    def _cancelled(self, verb: str, body: dict[str, Any]) -> dict[str, Any]:
+        invoice = self.sales.find("Invoice", str(body.get("invoice", "")))
+        seen = {"Id": invoice["Id"], "SyncToken": invoice["SyncToken"]}
+        done = self.sales.void_invoice(seen) if verb == "void" else self.sales.delete_invoice(seen)
+        return {"invoice": dict(done)}
+
+    def _token(self, verb: str, body: dict[str, Any]) -> dict[str, Any]:
+        if verb == "reconnect":
+            return {"refresh_token": self.tokens.reconnect()}
+        self.tokens.expire()
+        self.tokens.revoked = self.tokens.revoked or verb == "revoke"
+        return {"refreshes": self.tokens.refreshes}
+
+    def _guarded(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            self._count += 1
+            headers = {"intuit_tid": f"1-simulated-{self._count:08d}"}
+            try:
+                self._enter(request)
+                body = await handler(request)
+            except faults.Refused as refusal:
+                if refusal.status == 401:
+                    headers["WWW-Authenticate"] = 'Bearer realm="Intuit", error="invalid_token"'
+                return json_response(refusal.body(self.clock()), refusal.status, headers)
+            body = body | {"time": self.clock().isoformat(timespec="milliseconds")}
+            # QuickBooks answers in XML unless JSON is asked for by name.
+            if "application/json" not in request.headers.get("accept", ""):
+                return Response(_xml(body), 200, headers, media_type="application/xml")
+            return json_response(body, 200, headers)
+
+        return endpoint
+
+    def _enter(self, request: Request) -> None:
+        if self.tokens.revoked:
+            raise faults.disconnected()
+        if not self.tokens.authenticated(request.headers.get("authorization", "")):
+            raise faults.unauthenticated()
+        if request.path_params.get("realm", REALM) != REALM:
+            raise faults.foreign_company()
+        now = self.clock()
+        while self._served and self._served[0] <= now - timedelta(minutes=1):
+            self._served.popleft()
+        if self.limit_per_minute is not None and len(self._served) >= self.limit_per_minute:
+            raise faults.throttled()
+        self._served.append(now)
+
+    async def _nothing(self, request: Request) -> Body:
+        raise faults.unsupported(request.url.path)
+
+    async def _preferences(self, request: Request) -> Body:
+        return {"Preferences": self.company.preferences()}
+
+    async def _company_info(self, request: Request) -> Body:
+        return {"CompanyInfo": self.company.info(REALM)}
+
+    async def _read(self, request: Request) -> Body:
+        entity = self._entity(request)
+        return {entity: self._rows(entity).find(entity, request.path_params["ident"])}
+
+    async def _query(self, request: Request) -> Body:
+        posted = (await request.body()).decode() if request.method == "POST" else ""
+        statement = posted or request.query_params.get("query", "")
+        query = queries.parse(statement)
+        rows = self._rows(query.entity).rows[query.entity].values()
+        return {"QueryResponse": queries.run(query, rows, case_sensitive=self.case_sensitive)}
+
+    async def _send(self, request: Request) -> Body:
+        if request.headers.get("content-type", "") != "application/octet-stream":
+            raise faults.unsupported(request.url.path)
+        ident, to = request.path_params["ident"], request.query_params.get("sendTo")
+        return self._once(request, lambda: {"Invoice": self.sales.send_invoice(ident, to)})
+
+    async def _write(self, request: Request) -> Body:
+        entity = self._entity(request)
+        try:
+            body = await json_request(request)
+        except ValueError as error:
+            raise faults.unknown_property(f"<not JSON: {error}>", entity) from None
+        if not isinstance(body, dict):
+            raise faults.unknown_property(type(body).__name__, entity)
+        return self._once(request, lambda: {entity: self._written(request, entity, body)})
+
+    def _written(self, request: Request, entity: str, body: Body) -> Body:
+        operation = request.query_params.get("operation", "update" if "Id" in body else "create")
+        invoice = {
+            "void": self.sales.void_invoice,
+            "delete": self.sales.delete_invoice,
+            "update": self.sales.update_invoice,
+        }
+        if entity == "Invoice" and operation in invoice:
+            return invoice[operation](body)
+        if operation == "create" and entity == "Invoice":
+            duplicate = request.query_params.get("include") == "allowduplicatedocnum"
+            return self.sales.create_invoice(body, allow_duplicate=duplicate)
+        if operation == "create":
+            return self.sales.create_payment(body) if entity == "Payment" else self.names.create(entity, body)
+        if operation == "update" and entity in self.names.rows:
+            return self.names.update(entity, body)
+        raise faults.unsupported(f"{operation} of {entity}")
+
+    def _once(self, request: Request, act: Callable[[], Body]) -> Body:
+        """Do it, or give the reply that was given to this requestid before, whatever has happened since."""
+        key = request.query_params.get("requestid")
+        if key is not None and len(key) > 50:
+            raise faults.too_long("requestid", 50, len(key))
+        if key in self._replies:
+            return dict(self._replies[key])
+        done = {name: dict(row) for name, row in act().items()}
+        if key is not None:
+            self._replies[key] = done
+        return dict(done)
+
+    def _entity(self, request: Request) -> str:
+        try:
+            return _ENTITIES[request.path_params["entity"]]
+        except KeyError:
+            raise faults.unsupported(request.url.path) from None
+
+    def _rows(self, entity: str) -> Names | Sales:
+        return self.names if entity in self.names.rows else self.sales
+
+
+def _copies(rows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [dict(row) for row in rows.values()]
+
+
+def _xml(body: Body) -> str:
+    return f'<IntuitResponse xmlns="http://schema.intuit.com/finance/v3">{_elements(body)}</IntuitResponse>'
+
+
+def _elements(value: Any) -> str:
+    if isinstance(value, dict):
+        return "".join(f"<{k}>{_elements(v)}</{k}>" for k, v in value.items())
+    if isinstance(value, list):
+        return "".join(f"<Entry>{_elements(v)}</Entry>" for v in value)
+    return escape(str(value))

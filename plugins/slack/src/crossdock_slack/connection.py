@@ -1,0 +1,171 @@
+"""One way to reach a Slack channel: a bot token, or an incoming webhook."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+from crossdock_sdk import (
+    AmbiguousError,
+    ConfigError,
+    Connection,
+    ConnectionConfig,
+    ConnectorError,
+    Context,
+    TransientError,
+)
+from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
+from slack_sdk.errors import SlackRequestError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
+from crossdock_slack.blocks import File, Message
+from crossdock_slack.errors import refusal, translated
+
+_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
+_CODE = re.compile(r"[a-z][a-z_]{1,60}")
+Result = TypeVar("Result")
+
+
+class SlackConfig(ConnectionConfig):
+    """Either `webhook_url` (nothing to set up but the address), or `bot_token` with `channel` (which can attach)."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    base_url: str = "https://slack.com/api/"
+    webhook_url: SecretStr | None = None
+    bot_token: SecretStr | None = Field(default=None, min_length=6)
+    channel: str | None = Field(default=None, min_length=1)
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _an_address(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value()) if value else None
+        if parts and (parts.scheme not in {"https", "http"} or not parts.hostname or parts.path in {"", "/"}):
+            raise ValueError("webhook_url must look like https://hooks.slack.com/services/…")
+        return value
+
+    @model_validator(mode="after")
+    def _one_way_out(self) -> SlackConfig:
+        if self.webhook_url and (self.bot_token or self.channel):
+            raise ValueError("give webhook_url, or bot_token and channel, not both (a webhook has its channel)")
+        if not self.webhook_url and not (self.bot_token and self.channel):
+            raise ValueError("give webhook_url, or bot_token and channel")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """Where a bot's message stands: a channel id and the message's `ts`, which names its thread."""
+
+    channel: str
+    ts: str
+
+
+class SlackConnection(Connection):
+    """Posts messages and attaches files through slack-sdk, without its retries.
+
+    slack-sdk repeats a failed chat.postMessage by default, also after the request was sent: that would post twice.
+    Each request has its own connection, so that none fails on one that Slack has closed meanwhile. Proxies of
+    the environment are not used.
+    """
+
+    connector = "slack"
+    Config = SlackConfig
+    config: SlackConfig
+
+    def __init__(self, config: SlackConfig, context: Context) -> None:
+        super().__init__(config, context)
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+        # slack-sdk logs addresses and bodies at DEBUG, and a webhook's address is a secret.
+        self._logger = context.logger.getChild("slack_sdk")
+        self._logger.setLevel(logging.WARNING)
+
+    @property
+    def attaches(self) -> bool:
+        """Whether files can be sent: an incoming webhook takes none."""
+        return self.config.bot_token is not None
+
+    async def post(self, message: Message) -> Posted | None:
+        """Post to the channel; None by webhook, whose reply says nothing of where. Raises `ConnectorError`."""
+        body: dict[str, Any] = {
+            "text": message.text,
+            "blocks": message.blocks,
+            "unfurl_links": False,
+            "unfurl_media": False,
+        }
+        if self.config.webhook_url is not None:
+            await self._post_by_webhook(self.config.webhook_url, body)
+            return None
+        client = self._client()
+        answer = await _call("chat.postMessage", client.chat_postMessage(channel=self.config.channel or "", **body))
+        channel, ts = answer.get("channel"), answer.get("ts")
+        if not isinstance(channel, str) or not isinstance(ts, str):
+            raise AmbiguousError("Slack chat.postMessage: the reply names no channel or no ts")
+        return Posted(channel, ts)
+
+    async def attach(self, file: File, posted: Posted) -> None:
+        """Attach a file in the thread of a message. Raises `ConnectorError`."""
+        uploading = self._client().files_upload_v2(
+            channel=posted.channel, thread_ts=posted.ts, filename=file.name, title=file.name, content=file.content
+        )
+        await _call("file upload", uploading)
+
+    async def _post_by_webhook(self, url: SecretStr, body: dict[str, Any]) -> None:
+        client = AsyncWebhookClient(
+            url.get_secret_value(), session=self._open_session(), logger=self._logger, retry_handlers=[]
+        )
+        client.proxy = None
+        answer = await _call("incoming webhook", client.send_dict(body))
+        said = answer.body.strip() if isinstance(answer.body, str) else ""
+        if answer.status_code == 200 and said == "ok":
+            return
+        if 200 <= answer.status_code < 400:
+            raise AmbiguousError(f"Slack incoming webhook: HTTP {answer.status_code}, not the documented `ok`")
+        code = said if _CODE.fullmatch(said) else f"HTTP {answer.status_code}"
+        raise refusal(code, status=answer.status_code, headers=answer.headers, what="incoming webhook")
+
+    def _client(self) -> AsyncWebClient:
+        token = self.config.bot_token
+        if token is None:
+            raise ConfigError(f"connection {self.context.name}: this needs bot_token and channel")
+        client = AsyncWebClient(
+            token=token.get_secret_value(),
+            base_url=self.config.base_url,
+            session=self._open_session(),
+            logger=self._logger,
+            retry_handlers=[],
+        )
+        client.proxy = None
+        return client
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise TransientError(f"connection {self.context.name} is closed")
+        if self._session is None:
+            connector = aiohttp.TCPConnector(force_close=True)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, trust_env=False)
+        return self._session
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+
+
+async def _call(what: str, call: Awaitable[Result]) -> Result:
+    """Await a call of slack-sdk; no exception of others leaves."""
+    try:
+        return await call
+    except SlackRequestError:
+        # Raised before anything is sent, or for the upload step, which shows nothing to anybody yet.
+        told: ConnectorError = TransientError(f"Slack {what}: the upload was refused")
+    except Exception as error:
+        told = translated(error, what)
+    raise told
