@@ -8,7 +8,7 @@ import httpx
 import pytest
 from crossdock_sdk import Limits, TransientError
 from crossdock_sdk.http.limits import LONGEST_NAP, Limited, Pace
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 REQUEST = httpx.Request("POST", "http://crm.example/deals")
@@ -41,6 +41,7 @@ def limited(clock: Clock, limits: Limits) -> tuple[Limited, list[float]]:
     return Limited(inner, limits, clock.now, monotonic=clock.monotonic, sleep=clock.sleep), sent
 
 
+@settings(deadline=None)
 @given(
     requests=st.integers(1, 40),
     per=st.floats(0.5, 120, allow_nan=False),

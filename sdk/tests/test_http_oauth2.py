@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import dataclasses
 import traceback
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,9 @@ from crossdock_sdk import (
     TransientError,
 )
 from crossdock_sdk.testing import serve
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -156,6 +160,26 @@ async def test_twenty_refused_calls_at_once_make_one_refresh_and_one_resend_each
     assert 1 + 20 < len(b.vendor.calls) <= 1 + 40
 
 
+async def test_a_failing_refresh_is_asked_once_for_all_who_wait() -> None:
+    async with bench() as b:
+        b.vendor.reply = Response(status_code=503)
+        calls = (b.api.get("/api") for _ in range(20))
+        results = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(r) for r in results} == {TransientError}
+    assert len(b.vendor.asked) == 1
+
+
+async def test_the_resend_after_a_renewal_is_counted_in_its_span() -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    async with bench(MemoryTokens(Token("revoked-token", "refresh-token-0"))) as b:
+        b.context = dataclasses.replace(b.context, tracer_provider=provider)
+        await b.another().post("/api", json={})
+    counted = [(s.attributes or {}).get("http.request.resend_count") for s in exporter.get_finished_spans()]
+    assert counted == [None, None, 1]
+    assert "token-1" not in "".join(s.to_json() for s in exporter.get_finished_spans())
+
+
 async def test_two_processes_refresh_once_between_them() -> None:
     async with bench() as b:
         other = b.another()
@@ -261,6 +285,7 @@ async def test_who_loses_the_swap_uses_what_the_winner_stored() -> None:
         b.vendor.access = "access-token-w"
         assert (await reply).status == 200
         assert await tokens.load() == winner
+    assert b.vendor.calls == ["Bearer access-token-w"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from crossdock_sdk import Customer, jsonio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -17,6 +17,7 @@ plain = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(plain)
 def test_what_is_written_is_read_back_equal(value: Any) -> None:
     assert jsonio.loads(jsonio.dumps(value)) == value
@@ -66,6 +67,7 @@ def test_dates_instants_models_and_secrets_have_a_form() -> None:
         jsonio.dumps(object())
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), st.integers()))
 def test_equal_values_have_equal_canonical_bytes(value: dict[str, int]) -> None:
     turned = dict(reversed(value.items()))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from crossdock_sdk import Customer, Deal, DealUpdate, Invoice, InvoiceLine, Note, Task
 from crossdock_sdk.models import minor_units, round_money, slug, slugs, valued
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -73,6 +73,7 @@ def test_money_is_rounded_half_up_to_the_coin(amount: str, currency: str | None,
     assert str(round_money(Decimal(amount), currency)) == rounded
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(quantities, prices, percents), min_size=1, max_size=8), percents, st.sampled_from(CURRENCIES))
 def test_an_invoice_is_the_sum_of_its_rounded_lines_less_its_rounded_discount(
     rows: list[tuple[Decimal, Decimal, Decimal | None]], percent: Decimal | None, currency: str | None
@@ -173,6 +174,7 @@ def test_a_label_without_a_letter_is_named_by_its_id() -> None:
     assert slugs([("ab12", "???"), ("€", "€")]) == {"ab12": "ab12", "€": "field"}
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text("abc123", min_size=1), st.text("aB _-é€", max_size=4), max_size=12))
 def test_no_two_fields_share_a_name(labels: dict[str, str]) -> None:
     names = slugs(labels.items())

@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus, urlencode
 import pytest
 from crossdock_sdk import Redactor
 from crossdock_sdk.redaction import MASK
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SECRET = 'pä$$ "w+rd/\\&1'
@@ -35,6 +35,7 @@ def test_a_secret_is_masked_in_every_usual_form(form: str) -> None:
     assert form not in redactor.text(f"a {form} b")
 
 
+@settings(deadline=None)
 @given(st.lists(secrets, min_size=1, max_size=5), st.text())
 def test_no_registered_secret_is_ever_left(registered: list[str], around: str) -> None:
     redactor = Redactor()

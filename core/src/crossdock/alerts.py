@@ -16,7 +16,7 @@ from crossdock.journal.base import Journal, RunRow, StoredAlert
 from crossdock.metrics import RuntimeMetrics
 from crossdock.program import Program
 from crossdock.saga import culprit, reports
-from crossdock.state import Run, Status
+from crossdock.state import Phase, Run, Status
 
 _log = logging.getLogger("crossdock.alerts")
 
@@ -31,6 +31,7 @@ _TITLES = {
     Status.IN_DOUBT: "is in doubt: a write may or may not have taken effect",
     Status.SUCCEEDED: "succeeded, but left out an optional leg",
 }
+_UNWRITTEN = "was stopped before its first write"
 _ADVICE = {
     Status.ROLLED_BACK: "Mend the cause at the vendor or in the routing file, then replay the run.",
     Status.DEAD: "Mend the cause, see to what still stands, then replay the run.",
@@ -58,10 +59,11 @@ def run_alert(program: Program, row: RunRow, run: Run, status: Status, now: date
     if run.again and not error:
         error = {"kind": "again", "message": f"the key {row.key} already succeeded in run {run.again['run']}"}
     payload = state.input if state and state.input is not None else run.records
+    unwritten = status is Status.DEAD and all(leg.phase is Phase.PENDING for leg in run.legs.values())
     severity = "warning" if status is Status.SUCCEEDED else "error"
     return Alert(
         id=f"{row.id}:{status}:{run.steps}",
-        title=f"{row.flow} for {row.key} {_TITLES[status]}",
+        title=f"{row.flow} for {row.key} {_UNWRITTEN if unwritten else _TITLES[status]}",
         severity=severity,
         at=now,
         flow=row.flow,
@@ -72,12 +74,21 @@ def run_alert(program: Program, row: RunRow, run: Run, status: Status, now: date
         action=program.leg(leg).leg.do if leg else None,
         connection=program.leg(leg).leg.connection if leg else program.flow.source,
         error={k: v for k, v in error.items() if k != "jitter"},
-        payload=payload,
+        payload=_readable(payload),
         legs=reports(program.plan, run),
         advice=_ADVICE[status],
         links=links.run(row.id),
         trace_id=_trace_id(row.trace),
     )
+
+
+def _readable(payload: Any) -> Any:
+    """The payload with the vendor's own JSON last, so that what a mapping reads is seen first."""
+    if isinstance(payload, dict):
+        last = [name for name in ("custom", "native") if name in payload]
+        order = [name for name in payload if name not in last] + last
+        return {name: _readable(payload[name]) for name in order}
+    return [_readable(item) for item in payload] if isinstance(payload, list) else payload
 
 
 def connection_alert(connection: str, error: dict[str, Any], row: RunRow, now: datetime) -> Alert:

@@ -156,8 +156,11 @@ def _sides(check: Any, scope: Mapping[str, Any]) -> str:
     for path in sorted(check.template.reads):
         value: Any = scope
         for part in path:
-            value = value.get(part) if isinstance(value, Mapping) else None
-        if not isinstance(value, (Mapping, list, tuple, Unknown)) and value is not None:
+            if isinstance(value, Pending):
+                value = value.field(part)
+            else:
+                value = value.get(part) if isinstance(value, Mapping) else None
+        if not isinstance(value, (Mapping, list, tuple, Unknown, Pending)) and value is not None:
             seen.append(f"{'.'.join(path)} = {_shown(value)}")
     return f"; {', '.join(seen)}" if seen else ""
 

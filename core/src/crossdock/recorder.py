@@ -12,7 +12,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from crossdock.alerts import Links, post, run_alert
-from crossdock.journal.base import Checkpoint, Claim, Journal, ObjectUse, RunRow, RunUpdate, StoredEvent
+from crossdock.journal.base import (
+    Checkpoint,
+    Claim,
+    Journal,
+    ObjectUse,
+    RunRow,
+    RunUpdate,
+    StoredEvent,
+    connection_wait,
+)
 from crossdock.metrics import RuntimeMetrics
 from crossdock.program import Program
 from crossdock.saga import Decision, End, Stop, Undo, Wait, culprit, decide
@@ -70,8 +79,9 @@ class Recorder:
     ) -> None:
         """Record facts from which nothing follows yet."""
         until = self.now() + self.lease
-        await self.journal.checkpoint(job.claim, checkpoints, update, until, acquire=acquire)
+        count = await self.journal.checkpoint(job.claim, checkpoints, update, until, acquire=acquire)
         job.run = fold(job.run, checkpoints)
+        await self._heed(job, count)
 
     async def note(self, job: Job, kind: str, data: dict[str, Any]) -> None:
         """Record a fact that is no step of the flow."""
@@ -91,14 +101,22 @@ class Recorder:
         """Record a step and what follows; the next decision, or None if the run waits, stops or has ended."""
         job.run = evolve(job.run, outcome.checkpoint)
         decision = decide(job.program.plan, job.run, self.now())
-        await self._write(job, outcome, decision)
+        heeded = await self._write(job, outcome, decision)
         if not isinstance(decision, (Wait, Stop, End)):
-            return decision
+            return decide(job.program.plan, job.run, self.now()) if heeded else decision
         if isinstance(decision, Wait) and outcome.checkpoint.phase == "failed":
             self.metrics.retries.add(job.row.flow, outcome.checkpoint.leg or "")
         return None
 
-    async def _write(self, job: Job, outcome: Outcome | None, decision: Decision) -> None:
+    async def _heed(self, job: Job, count: int) -> bool:
+        """Take in what a person has added to the run meanwhile, such as a wish to cancel it."""
+        if count == job.run.steps or job.run.ended:
+            return False
+        row = job.row
+        job.run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), await self.journal.steps(row.id))
+        return True
+
+    async def _write(self, job: Job, outcome: Outcome | None, decision: Decision) -> bool:
         closing = _closing(decision, self.now())
         if isinstance(decision, (Wait, Stop, End)) and decision.alert:
             alert = run_alert(job.program, job.row, job.run, decision.status, self.now(), self.links)
@@ -113,10 +131,12 @@ class Recorder:
                 objects_released=outcome.released,
             )
         unlock = outcome.unlock if outcome else ()
-        await self.journal.checkpoint(job.claim, checkpoints, update, self.now() + self.lease, unlock=unlock)
+        until = self.now() + self.lease
+        count = await self.journal.checkpoint(job.claim, checkpoints, update, until, unlock=unlock)
         job.run = fold(job.run, closing)
         if isinstance(decision, End):
             self._ended(job, decision.status)
+        return not isinstance(decision, (Wait, Stop, End)) and await self._heed(job, count)
 
     def _ended(self, job: Job, status: Status) -> None:
         self.metrics.runs.add(job.row.flow, str(status))
@@ -141,7 +161,8 @@ def _update(job: Job, decision: Decision) -> RunUpdate:
     error = job.run.leg(leg).error if leg else job.run.error
     match decision:
         case Wait(until, status, _):
-            return RunUpdate(str(status), due_at=until, error=error, leg=leg, release=True)
+            pause = connection_wait(_connection(job, leg)) if (error or {}).get("kind") == "auth" else None
+            return RunUpdate(str(status), due_at=until, error=error, leg=leg, waits_for=pause, release=True)
         case Stop(status, _):
             return RunUpdate(str(status), error=error, leg=leg, release=True)
         case End(status, _):
@@ -150,3 +171,7 @@ def _update(job: Job, decision: Decision) -> RunUpdate:
             return RunUpdate(str(Status.ROLLING_BACK), error=error, leg=name)
         case _:
             return RunUpdate(str(Status.RUNNING), error=error, leg=leg)
+
+
+def _connection(job: Job, leg: str | None) -> str:
+    return job.program.leg(leg).leg.connection if leg else job.program.flow.source

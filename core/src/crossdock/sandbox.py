@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crossdock.words import did_you_mean
 
@@ -78,7 +78,7 @@ class Sandbox:
             Route("/_sandbox/{connector}/subscribe", self._subscribe, methods=["POST"]),
             Route("/_sandbox/{connector}/{event}", self._trigger, methods=["POST"]),
         ]
-        return [*steering, *(Mount(f"/{name}", app=app) for name, app in self.simulators.items())]
+        return [*steering, *(Mount(f"/{name}", app=_rooted(app)) for name, app in self.simulators.items())]
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -124,6 +124,15 @@ class Sandbox:
             return await simulator.trigger(request.path_params["event"], body)
 
         return await _answered(request, happen)
+
+
+def _rooted(app: ASGIApp) -> ASGIApp:
+    """`app` below a path, so that the addresses that it makes of itself begin with that path."""
+
+    async def rooted(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "app_root_path": scope["root_path"]}, receive, send)
+
+    return rooted
 
 
 async def _answered(request: Request, act: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]) -> Response:

@@ -250,9 +250,22 @@ def _inherited(run: Run, step: Step) -> Run:
     return _with(run, name, leg)
 
 
+def _reconnected(run: Run, _: Step) -> Run:
+    """The connection is in use again: what its credentials held up may be tried at once."""
+    legs = {
+        name: replace(leg, tries=_freed(leg.tries), undo_tries=_freed(leg.undo_tries)) for name, leg in run.legs.items()
+    }
+    return replace(run, legs=legs, read_tries=_freed(run.read_tries))
+
+
+def _freed(tries: Tries) -> Tries:
+    return replace(tries, at=None, auth=False) if tries.auth else tries
+
+
 def _person_acted(run: Run, step: Step) -> Run:
     if step.kind == "cancel":
-        return replace(run, cancelled=True, stopped=None, alerted=None)
+        legs = {name: replace(leg, tries=replace(leg.tries, at=None)) for name, leg in run.legs.items()}
+        return replace(run, legs=legs, cancelled=True, stopped=None, alerted=None)
     legs = {n: _retried(leg) for n, leg in run.legs.items()}
     return replace(run, legs=legs, stopped=None, alerted=None, again=None, read_tries=Tries(), error=None)
 
@@ -279,6 +292,7 @@ _EVOLVE = {
     "inherit": _inherited,
     "cancel": _person_acted,
     "resume": _person_acted,
+    "reconnect": _reconnected,
     "stop": _stopped,
     "end": _stopped,
 }

@@ -75,7 +75,7 @@ class Stepper:
         Raises `LeaseLost` when another performer has the run.
         """
         connection = self._connection_of(job, work)
-        if connection is not None and self.paused.get(connection, job.row.id) != job.row.id:
+        if connection is not None and await self._must_wait(job, connection):
             await self.recorder.park(job, connection_wait(connection))
             return None
         try:
@@ -296,6 +296,21 @@ class Stepper:
                 return job.program.leg(leg).leg.connection
             case _:
                 return None
+
+    async def reconnected(self, job: Job) -> bool:
+        """Whether the run waited for a connection that is in use again."""
+        waited = next((n for n in self.connections.names() if connection_wait(n) == job.row.waits_for), None)
+        return waited is not None and (await self.journal.connection_state(waited)).status == "active"
+
+    async def _must_wait(self, job: Job, connection: str) -> bool:
+        """Whether the connection is paused, and another run is the one that tries it again."""
+        if self.paused.get(connection, job.row.id) == job.row.id:
+            return False
+        state = await self.journal.connection_state(connection)
+        if state.status == "paused":
+            return True
+        self.paused.pop(connection)
+        return False
 
     async def _note_auth(self, job: Job, connection: str, outcome: Outcome) -> None:
         """Pause a connection whose credentials are refused, once; take it up again when it answers."""

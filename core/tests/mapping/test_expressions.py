@@ -47,6 +47,8 @@ def give(value: Any, scope: dict[str, Any] = SCOPE) -> Any:
         ("{{ deal.count + 1 }}", Decimal(4)),
         ("{{ -7 // 2 }}", Decimal(-4)),
         ("{{ -7 % 3 }}", Decimal(2)),
+        ("{{ 0x1e }}", 30),
+        ("{{ 1_000 }}", 1000),
         ("{{ deal.title }}", "Website"),
         ("{{ deal.won }}", True),
         ("{{ deal.person.email }}", None),
@@ -225,6 +227,12 @@ def test_a_float_is_refused_wherever_it_stands(scope: dict[str, Any]) -> None:
         give("{{ a }}", scope)
     with pytest.raises(ExpressionError, match="float"):
         compile_template(scope["a"], BOX, where="x")
+
+
+@pytest.mark.parametrize("source", ["{{ 1 if a else 2 }}", "{{ a == none }}", "{{ a or 1 }}", "{{ b.a | default(1) }}"])
+def test_a_float_is_refused_even_where_its_value_would_not_show(source: str) -> None:
+    with pytest.raises(MappingError, match="float"):
+        give(source, {"a": 1.5, "b": {"a": 1.5}})
 
 
 def test_infinity_and_nan_never_come_through() -> None:

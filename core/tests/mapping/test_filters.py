@@ -51,6 +51,7 @@ def test_the_example_of_each_filter_gives_what_it_says(found: Filter) -> None:
         ("{{ day | days(-1) }}", date(2026, 2, 28)),
         ("{{ ' a b ' | trim | upper }}", "A B"),
         ("{{ 'ann-marie o’neil' | title }}", "Ann-Marie O’Neil"),
+        ("{{ 'DON\\'T PANIC' | title }}", "Don't Panic"),
         ("{{ 'abcdef' | truncate(4, '') }}", "abcd"),
         ("{{ 'abc' | truncate(3) }}", "abc"),
         ("{{ [] | first | default('none') }}", "none"),

@@ -36,13 +36,13 @@ def connection(name: str) -> type[Connection]:
 
 
 def notifier(name: str) -> type[Notifier]:
-    class Any_(Notifier):
+    class AnyNotifier(Notifier):
         connection_class: ClassVar[type[Connection]] = connection(name)
 
         async def notify(self, alert: Alert) -> None:
             """Nobody is told."""
 
-    return Any_
+    return AnyNotifier
 
 
 class Good(Action[Customer]):
@@ -118,7 +118,7 @@ def test_what_a_plugin_brings_is_found_by_connector() -> None:
 def test_the_log_notifier_is_always_there() -> None:
     registry = load_plugins(entry_points=[])
     assert [p.name for p in registry.plugins] == ["log"]
-    assert registry.connections["log"].Config().base_url == ""
+    assert registry.connections["log"].Config.model_validate({}).base_url == ""
     assert "log" in registry.notifiers
 
 

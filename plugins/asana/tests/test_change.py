@@ -14,6 +14,7 @@ from crossdock_sdk import (
     RejectedError,
     Task,
     TaskUpdate,
+    TransientError,
     jsonio,
 )
 
@@ -139,9 +140,7 @@ async def test_a_lost_reply_is_found_again_with_the_values_before_it(board: Any,
     assert (only(board)["name"], only(board)["completed"]) == ("Kick off Acme", False)
 
 
-async def test_a_write_that_never_arrived_is_made_again_with_a_true_before(
-    board: Any, task: str, key: str
-) -> None:
+async def test_a_write_that_never_arrived_is_made_again_with_a_true_before(board: Any, task: str, key: str) -> None:
     change = TaskUpdate(id=task, name="Acme", notes="n")
     board.fault("drop_before", "PUT", "/tasks/*")
     with pytest.raises(AmbiguousError):
@@ -152,9 +151,18 @@ async def test_a_write_that_never_arrived_is_made_again_with_a_true_before(
     assert (only(board)["name"], only(board)["notes"]) == ("Kick off Acme", "n")
 
 
-async def test_values_before_the_write_that_a_crash_has_taken_are_not_made_up(
-    board: Any, task: str, key: str
-) -> None:
+async def test_a_try_that_failed_before_the_write_leaves_nothing_in_doubt(board: Any, task: str, key: str) -> None:
+    await board.simulator.trigger("task.completed", {"id": task})
+    board.fault("status", "GET", "/tasks/*", status=429, headers={"Retry-After": "1"})
+    with pytest.raises(TransientError):
+        await board.complete.apply(ObjectRef(id=task), key)
+    board.clock.forward(seconds=2)
+    receipt = await board.complete.recover(ObjectRef(id=task), key)
+    await board.complete.undo(stored(receipt))
+    assert only(board)["completed"] is True
+
+
+async def test_values_before_the_write_that_a_crash_has_taken_are_not_made_up(board: Any, task: str, key: str) -> None:
     board.fault("drop_after", "PUT", "/tasks/*")
     with pytest.raises(AmbiguousError):
         await board.complete.apply(ObjectRef(id=task), key)
@@ -166,9 +174,7 @@ async def test_values_before_the_write_that_a_crash_has_taken_are_not_made_up(
     assert only(board)["completed"] is True
 
 
-async def test_after_a_crash_a_field_that_already_matched_stays_in_doubt(
-    board: Any, task: str, key: str
-) -> None:
+async def test_after_a_crash_a_field_that_already_matched_stays_in_doubt(board: Any, task: str, key: str) -> None:
     """Both fields were written, then a person changed the name: only the old notes are lost."""
     change = TaskUpdate(id=task, name="Acme", notes="new")
     board.fault("drop_after", "PUT", "/tasks/*")

@@ -61,21 +61,15 @@ async def test_with_an_access_token_the_key_is_the_last_line_of_the_notes(pat_bo
     assert pat_board.tasks[0]["external"] is None
 
 
-async def test_with_oauth_the_key_is_the_external_gid_and_the_notes_stay_clean(
-    oauth_board: Any, key: str
-) -> None:
-    await oauth_board.create.apply(
-        TASK.model_copy(update={"native": {"external": {"data": "deal 812"}}}), key
-    )
+async def test_with_oauth_the_key_is_the_external_gid_and_the_notes_stay_clean(oauth_board: Any, key: str) -> None:
+    await oauth_board.create.apply(TASK.model_copy(update={"native": {"external": {"data": "deal 812"}}}), key)
     assert oauth_board.tasks[0]["external"] == {"gid": key, "data": "deal 812"}
     assert oauth_board.tasks[0]["notes"] == "Invoice 1042"
     assert CLIENT_ID in next(iter(oauth_board.simulator.account.tasks.values()))["external"]
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "truncate", "garbage"])
-async def test_a_task_whose_reply_was_lost_is_found_and_not_made_again(
-    board: Any, key: str, kind: str
-) -> None:
+async def test_a_task_whose_reply_was_lost_is_found_and_not_made_again(board: Any, key: str, kind: str) -> None:
     board.fault(kind, "POST", "/tasks")
     with pytest.raises(AmbiguousError):
         await board.create.apply(TASK, key)
@@ -112,9 +106,7 @@ async def test_a_search_that_breaks_off_never_says_not_found(pat_board: Any, key
         await pat_board.create.recover(TASK, key)
 
 
-async def test_without_a_project_the_assignee_and_workspace_say_where_to_search(
-    pat_board: Any, key: str
-) -> None:
+async def test_without_a_project_the_assignee_and_workspace_say_where_to_search(pat_board: Any, key: str) -> None:
     task = Task(name="Call Acme", assignee="owner@example.com", native={"workspace": "1200"})
     made = await pat_board.create.apply(task, key)
     assert (await pat_board.create.recover(task, key)).id == made.id
@@ -127,6 +119,18 @@ async def test_a_task_that_could_not_be_found_again_is_refused_before_it_is_made
     with pytest.raises(RejectedError, match="give `project`"):
         await pat_board.create.apply(Task(name="Lost", native=native), key)
     assert pat_board.calls("POST", "/tasks") == 0
+
+
+async def test_a_subtask_is_refused_with_an_access_token_only(board: Any, key: str) -> None:
+    parent = board.simulator.account.create_task({"name": "p", "projects": ["1201"]}, None)["gid"]
+    task = TASK.model_copy(update={"native": {"parent": parent}})
+    if board.connection.sets_external:
+        made = await board.create.apply(task, key)
+        assert (await board.create.recover(task, key)).id == made.id
+    else:
+        with pytest.raises(RejectedError, match="subtask"):
+            await board.create.apply(task, key)
+        assert len(board.tasks) == 1
 
 
 async def test_oauth_finds_a_task_without_any_project(oauth_board: Any, key: str) -> None:
@@ -263,9 +267,7 @@ async def test_a_refused_token_is_an_auth_error_that_does_not_show_it(pat_board:
     assert pat_board.config.access_token.get_secret_value() not in str(caught.value)
 
 
-async def test_an_expired_oauth_token_is_renewed_once_and_the_task_made_once(
-    oauth_board: Any, key: str
-) -> None:
+async def test_an_expired_oauth_token_is_renewed_once_and_the_task_made_once(oauth_board: Any, key: str) -> None:
     await oauth_board.create.apply(TASK, key)
     await oauth_board.simulator.trigger("token.expire", {})
     await oauth_board.create.apply(TASK, key.replace("0", "1"))

@@ -90,9 +90,7 @@ async def test_the_token_endpoint_refuses_what_it_does_not_know(pat_board: Any) 
 async def test_access_tokens_from_oauth_end_after_an_hour(pat_board: Any) -> None:
     right = pat_board.simulator.oauth_settings("")
     form = {name: right[name] for name in ("client_id", "client_secret", "refresh_token")}
-    token = (
-        await pat_board.raw("POST", "/-/oauth_token", data=form | {"grant_type": "refresh_token"})
-    ).json()
+    token = (await pat_board.raw("POST", "/-/oauth_token", data=form | {"grant_type": "refresh_token"})).json()
     assert "refresh_token" not in token
     assert (await pat_board.raw("GET", "/api/1.0/users/me", token["access_token"])).status_code == 200
     pat_board.clock.forward(seconds=token["expires_in"])
@@ -154,9 +152,7 @@ async def test_bodies_outside_data_are_refused(pat_board: Any) -> None:
 
 
 async def test_projects_cannot_be_written_on_an_update(pat_board: Any) -> None:
-    made = await pat_board.raw(
-        "POST", TASKS, ACCESS_TOKEN, json={"data": {"name": "x", "projects": ["1201"]}}
-    )
+    made = await pat_board.raw("POST", TASKS, ACCESS_TOKEN, json={"data": {"name": "x", "projects": ["1201"]}})
     gid = made.json()["data"]["gid"]
     assert made.status_code == 201
     reply = await pat_board.raw("PUT", f"{TASKS}/{gid}", ACCESS_TOKEN, json={"data": {"projects": []}})
@@ -164,9 +160,7 @@ async def test_projects_cannot_be_written_on_an_update(pat_board: Any) -> None:
 
 
 async def test_a_refused_update_changes_nothing(pat_board: Any) -> None:
-    made = await pat_board.raw(
-        "POST", TASKS, ACCESS_TOKEN, json={"data": {"name": "x", "projects": ["1201"]}}
-    )
+    made = await pat_board.raw("POST", TASKS, ACCESS_TOKEN, json={"data": {"name": "x", "projects": ["1201"]}})
     gid = made.json()["data"]["gid"]
     body = {"data": {"name": "y", "custom_fields": {"5": 1}}}
     assert (await pat_board.raw("PUT", f"{TASKS}/{gid}", ACCESS_TOKEN, json=body)).status_code == 400
@@ -174,9 +168,7 @@ async def test_a_refused_update_changes_nothing(pat_board: Any) -> None:
 
 
 async def test_a_deleted_task_is_404_and_an_unknown_route_too(pat_board: Any) -> None:
-    made = await pat_board.raw(
-        "POST", TASKS, ACCESS_TOKEN, json={"data": {"name": "x", "projects": ["1201"]}}
-    )
+    made = await pat_board.raw("POST", TASKS, ACCESS_TOKEN, json={"data": {"name": "x", "projects": ["1201"]}})
     gid = made.json()["data"]["gid"]
     deleted = await pat_board.raw("DELETE", f"{TASKS}/{gid}", ACCESS_TOKEN)
     assert deleted.json() == {"data": {}}

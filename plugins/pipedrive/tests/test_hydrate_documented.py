@@ -172,6 +172,7 @@ async def test_pages_are_followed_by_their_cursor(fake: Any) -> None:
     }
     server, connection = await fake(answers)
     deal = (await PipedriveSource(connection).hydrate(EVENT))["deal"]
+    assert isinstance(deal, Deal)
     assert [line.id for line in deal.products] == ["4", "3"]
     asked = [path for _, path, _ in server.asked if "/deals/1/products" in path]
     assert asked == [

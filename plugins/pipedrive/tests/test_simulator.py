@@ -114,11 +114,19 @@ async def test_v2_refuses_what_its_schema_does_not_name(
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("Discount", "5"), ("Invoice number", 5), ("Industry", "Services"), ("Industry", 999), ("Discount", True)],
+    [
+        ("Discount", "5"),
+        ("Invoice number", 5),
+        ("Industry", "Services"),
+        ("Industry", 999),
+        ("Discount", True),
+        ("Kick-off", "soon"),
+    ],
 )
 async def test_v2_refuses_custom_values_of_another_type(
     simulator: PipedriveSimulator, call: Caller, field: str, value: Any
 ) -> None:
+    await simulator.trigger("field.create", {"name": "Kick-off", "type": "date"})
     code = code_of(simulator, field)
     status, reply = await call("PATCH", "/api/v2/deals/1", {"custom_fields": {code: value}})
     assert (status, reply["code"]) == (400, "ERR_SCHEMA_VALIDATION_FAILED")
@@ -168,7 +176,8 @@ async def test_a_body_that_is_no_json_is_400(call: Caller) -> None:
 
 
 async def test_a_note_needs_content_and_a_place(call: Caller) -> None:
-    for body in ({"deal_id": 1}, {"content": " ", "deal_id": 1}, {"content": "x"}, []):
+    bodies: tuple[Any, ...] = ({"deal_id": 1}, {"content": " ", "deal_id": 1}, {"content": "x"}, [])
+    for body in bodies:
         assert (await call("POST", "/api/v1/notes", body))[0] == 400
     assert (await call("GET", "/api/v1/notes?deal_id=1"))[1]["data"] is None
     assert (await call("DELETE", "/api/v1/notes/1"))[0] == 404
@@ -219,6 +228,15 @@ class TestTriggers:
             ("deal.won", {"title": "A", "products": [{"quantity": 1, "unit_price": 1}]}),
             ("deal.won", {"title": "A", "products": [{"code": "A", "quantity": 1.5, "unit_price": 1}]}),
             ("deal.won", {"title": "A", "discounts": [{"percent": 1, "amount": 1}]}),
+            (
+                "deal.won",
+                {
+                    "title": "A",
+                    "products": [
+                        {"code": "A", "quantity": 1, "unit_price": 9, "discount_percent": 1, "discount_amount": 1}
+                    ],
+                },
+            ),
             ("deal.reopened", {"id": "1"}),
             ("deal.updated", {"id": "1", "custom": {"Nope": 1}}),
             ("field.create", {"name": "A"}),
@@ -241,9 +259,13 @@ class TestWebhooks:
     async def test_a_win_is_told_with_basic_credentials_and_only_what_changed(
         self, simulator: PipedriveSimulator, connection: PipedriveConnection, listener: Any
     ) -> None:
+        await simulator.trigger("field.create", {"name": "Modules", "type": "set", "options": ["Base", "Pro"]})
+        modules = code_of(simulator, "Modules")
+        simulator.world.deals[1]["custom_fields"][modules] = [36]
         await simulator.trigger("deal.won", {"id": "1"})
         await simulator.settle()
         [body] = listener.bodies
+        assert body["data"]["custom_fields"][modules] == {"type": "set", "values": [{"id": 36}]}
         assert body["meta"]["change_source"] == "app"
         assert (body["meta"]["entity_id"], body["data"]["id"], body["meta"]["attempt"]) == ("1", 1, 1)
         assert set(body["previous"]) == {"status", "won_time", "close_time"}

@@ -30,7 +30,7 @@ def change(previous: Any = None, *, action: str = "change", **data: Any) -> dict
     """A v2 body as in Pipedrive's guide; `data` overrides the deal's fields."""
     deal = {"id": 812, "title": "Acme renewal", "status": "won", "value": 1200, "currency": "EUR"}
     deal |= {"won_time": "2026-11-20T10:00:00Z", "custom_fields": {TEXT_FIELD: {"type": "varchar", "value": "INV-1"}}}
-    meta = {"action": action, "entity": "deal", "entity_id": "812", "id": "0c8e-uuid", "company_id": "77"}
+    meta: dict[str, Any] = {"action": action, "entity": "deal", "entity_id": "812", "id": "0c8e-uuid"}
     meta |= {"version": "2.0", "timestamp": "2026-11-20T10:00:00.123Z", "change_source": "app", "attempt": 1}
     return {"meta": meta, "data": deal | data, "previous": previous}
 

@@ -225,6 +225,14 @@ async def test_a_fault_names_its_words_code_and_element(
     }
 
 
+async def test_a_very_long_reason_is_cut(connection: QuickBooksConnection, books: QuickBooksSimulator) -> None:
+    body = fault("2010", "Request has invalid or unsupported property", "known properties: " + "DocNumber, " * 99)
+    books.faults.append(Fault(kind="status", path="*/customer", status=400, body=body))
+    with pytest.raises(RejectedError) as refused:
+        await connection.create("Customer", {"DisplayName": "A"}, KEY)
+    assert len(refused.value.message) < 500
+
+
 async def test_a_retry_after_longer_than_a_minute_is_kept(
     connection: QuickBooksConnection, books: QuickBooksSimulator
 ) -> None:

@@ -78,9 +78,15 @@ async def test_a_net_price_of_many_decimals_still_gives_the_amount(
     assert stands["Line"][0]["SalesItemLineDetail"]["UnitPrice"] == Decimal("8.5866667")
 
 
-async def test_half_a_cent_in_a_product_is_rounded_up(create: InvoiceCreate) -> None:
+async def test_half_a_cent_in_a_product_is_rounded_up_and_the_line_kept_as_it_is(
+    create: InvoiceCreate, books: QuickBooksSimulator
+) -> None:
     receipt = await create.apply(invoice(line(quantity="128.350", price="14.50")), KEY)
     assert receipt.total == Decimal("1861.08")
+    [stands] = books.state()["invoices"]
+    detail = stands["Line"][0]["SalesItemLineDetail"]
+    assert (detail["Qty"], detail["UnitPrice"]) == (Decimal("128.35"), Decimal("14.5"))
+    assert "Description" not in stands["Line"][0]
 
 
 async def test_tax_is_told_apart_from_the_total(create: InvoiceCreate, books: QuickBooksSimulator) -> None:

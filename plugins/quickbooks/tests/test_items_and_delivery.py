@@ -27,7 +27,7 @@ def invoice(books: QuickBooksSimulator) -> str:
 
 async def test_an_item_is_found_by_sku(connection: QuickBooksConnection) -> None:
     found = await ItemFind(connection).apply(ItemQuery(sku="SETUP"), KEY)
-    assert (found.id, found.name, found.unit_price, found.created) == ("3", "Setup", Decimal("500.00"), False)
+    assert (found.id, found.name, found.unit_price, found.created) == ("3", "Setup", Decimal("450.00"), False)
     await ItemFind(connection).undo(found)
 
 

@@ -120,9 +120,9 @@ async def test_a_query_outside_the_grammar_is_refused(call: Caller, statement: s
     [
         ("select * from Item", ["1", "2", "3", "4", "5"]),
         ("SELECT * FROM Item WHERE Sku IN ('SETUP', 'LICENSE-YR') ORDERBY Sku", ["4", "3"]),
-        ("select * from Item where Name like 'L%' and UnitPrice >= '1800'", ["4"]),
-        ("select * from Item where UnitPrice < '500.00' ORDERBY UnitPrice DESC", ["5", "1"]),
-        ("select * from Item where UnitPrice = '500'", ["3"]),
+        ("select * from Item where Name like 'L%' and UnitPrice >= '1188'", ["4"]),
+        ("select * from Item where UnitPrice < '450.00' ORDERBY UnitPrice DESC", ["5", "1"]),
+        ("select * from Item where UnitPrice = '450'", ["3"]),
         ("select * from Item ORDERBY Id MAXRESULTS 2 STARTPOSITION 2", ["2", "3"]),
         ("select * from Item where MetaData.CreateTime > '2026-11-23T01:00:00-08:00'", ["1", "2", "3", "4", "5"]),
         ("select * from Item where MetaData.CreateTime > '2026-11-23T10:00:00'", []),

@@ -129,13 +129,14 @@ def _show(found: Verdict, on: Stage) -> None:
 
 def _flat(system: Shown) -> list[tuple[str, str]]:
     rows = []
-    for what, value in system.items():
-        if isinstance(value, list):
-            rows += [(what, ", ".join(f"{k} {v}" for k, v in item.items() if v)) for item in value]
-            rows += [] if value else [(what, "none")]
-        else:
-            rows.append((what, str(value)))
+    for what, items in system.items():
+        rows += [(what, ", ".join(f"{k} {_line(v)}" for k, v in item.items() if v)) for item in items]
+        rows += [] if items else [(what, "none")]
     return rows
+
+
+def _line(value: object) -> str:
+    return " ".join(str(value).split())
 
 
 def _invite(on: Stage) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from crossdock.cli import options
 from crossdock.cli.errors import CommandError, misused
 
 if TYPE_CHECKING:
@@ -71,9 +72,9 @@ async def open_desk(settings: Settings, url: str | None) -> AsyncIterator[Desk]:
 async def _journal(settings: Settings) -> AsyncIterator[Journal]:
     from crossdock_sdk import Redactor
 
-    from crossdock.journal.opening import database_path, open_journal
+    from crossdock.journal.opening import open_journal
 
-    path = database_path(settings.database_url)
+    path = options.database(settings)
     if not path.exists():
         raise misused(f"there is no journal at {path}; set CROSSDOCK_DATABASE_URL, or give --url of a server")
     journal = open_journal(settings.database_url, redact=Redactor().text)

@@ -23,13 +23,17 @@ def bound(host: str, port: int) -> socket.socket:
     """A listening socket. Raises `CommandError` if the port is taken or the address is not ours."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CommandError(
                 f"port {port} on {host} is in use; stop what uses it, or choose another --port"
             ) from None
-        raise CommandError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+        why = str(error.strerror or error).partition(" (while")[0]
+        raise CommandError(f"cannot listen on {host} port {port}: {why}") from None
+    # asyncio leaves Nagle's algorithm on for a socket that it did not make, and each reply would wait 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def url_of(listener: socket.socket) -> str:

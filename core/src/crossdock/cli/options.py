@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossdock.cli.errors import MISUSED
+from crossdock.cli.errors import MISUSED, misused
 
 if TYPE_CHECKING:
     from crossdock.settings import Settings
@@ -31,3 +31,14 @@ def settings(config: Path | None = None) -> Settings:
 
     found = Settings.from_env()
     return found.model_copy(update={"config": config}) if config else found
+
+
+def database(settings: Settings) -> Path:
+    """The journal's file. Raises `CommandError` for a database URL that names none."""
+    from crossdock.journal.base import JournalError
+    from crossdock.journal.opening import database_path
+
+    try:
+        return database_path(settings.database_url)
+    except JournalError as error:
+        raise misused(str(error)) from None

@@ -76,11 +76,13 @@ def _given(file: Path, spec: EventSpec) -> dict[str, Any]:
     from crossdock_sdk import jsonio
     from pydantic import ValidationError
 
-    raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     try:
+        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
         given = jsonio.loads(raw)
     except (ValueError, RecursionError) as error:
         raise misused(f"{file} is not JSON: {error}") from None
+    except OSError as error:
+        raise misused(f"{file} cannot be read: {error.strerror}") from None
     names = ", ".join(spec.records)
     if not isinstance(given, dict) or set(given) != set(spec.records):
         raise misused(f"{file} must be a JSON object with exactly these records: {names}")

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 
 from crossdock_sdk import Context, Redactor
 
+from crossdock.cli import options
 from crossdock.config.load import Loaded
 from crossdock.connections import Connections
 from crossdock.ids import owner_id
-from crossdock.journal.opening import database_path, open_journal
+from crossdock.journal.opening import open_journal
 from crossdock.plugins import Registry
 from crossdock.settings import Settings
 from crossdock.vault import Vault, secret_key
@@ -29,7 +30,7 @@ async def connected(settings: Settings, loaded: Loaded, registry: Registry) -> A
     journal = open_journal(settings.database_url, redact=redactor.text)
     await journal.open()
     secret = settings.secret_key.get_secret_value() if settings.secret_key else None
-    key = secret_key(secret, database_path(settings.database_url))
+    key = secret_key(secret, options.database(settings))
     vault = Vault(journal, key, owner_id(), lambda: datetime.now(UTC))
 
     def context(name: str) -> Context:

@@ -28,6 +28,7 @@ def serve(
     from crossdock.cli.listening import bound
 
     settings = options.settings(config)
+    options.database(settings)
     with bound(host, port) as listener:
         asyncio.run(_serve(settings, listener))
 

@@ -41,13 +41,13 @@ def verdict(deal: Shown, before: Shown, after: Shown, runs: list[Shown], *, with
         _check("nobody had to be told", len(messages), 0),
     ]
     systems = {
-        "crm": {k: now[k] for k in ("id", "title", "status", "value", "currency")} | {"invoice_number": written},
+        "crm": {"deals": [_picked(now, "id", "title", "status", "value", "currency") | {"invoice_number": written}]},
         "books": {
             "customers": [{"id": row["Id"], "name": row["DisplayName"]} for row in customers],
             "invoices": [_invoice(row) for row in invoices],
         },
-        "board": {"tasks": [{k: task[k] for k in ("gid", "name", "notes")} for task in tasks]},
-        "alerts": {"messages": len(messages)},
+        "board": {"tasks": [_picked(task, "gid", "name", "notes") for task in tasks]},
+        "alerts": {"messages": [_picked(message, "text") for message in messages]},
     }
     return Verdict(systems, checks)
 
@@ -66,6 +66,10 @@ def _new(before: list[Shown], after: list[Shown], name: str) -> list[Shown]:
 def _check(what: str, found: Any, wanted: Any) -> Shown:
     ok = found == wanted
     return {"what": what, "ok": ok} if ok else {"what": what, "ok": ok, "found": found, "wanted": wanted}
+
+
+def _picked(row: Shown, *names: str) -> Shown:
+    return {name: row.get(name) for name in names}
 
 
 def _payer(deal: Shown, crm: Shown) -> str | None:

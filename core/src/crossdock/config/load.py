@@ -23,6 +23,8 @@ from crossdock.config.salvage import salvage_flow
 from crossdock.plugins import Registry
 from crossdock.words import did_you_mean
 
+__all__ = ("ConfigProblems", "ConnectionSpec", "Loaded", "Problem", "load")
+
 _KEYS = ("version", "connections", "flows")
 
 

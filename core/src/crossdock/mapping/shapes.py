@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Union, get_args, get_origin
 
-from crossdock_sdk.models import Record
 from pydantic import BaseModel
 
 from crossdock.mapping.paths import PRESENCE, Path
@@ -96,8 +95,3 @@ def _unknown(here: str, step: str, names: Mapping[str, Shape]) -> str:
     if "custom" in names:
         return f"{message}; the account's own fields are under {here}.custom"
     return message + hint
-
-
-def record_fields(model: type[Record]) -> dict[str, Shape]:
-    """Like `fields_of`, for a record that a source delivers."""
-    return fields_of(model)

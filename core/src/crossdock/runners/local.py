@@ -155,6 +155,8 @@ class LocalRunner:
         job = Job(row, claimed.event, claimed.claim, program, run)
         if claimed.taken_over:
             await self._take_over(job, claimed)
+        if await self._stepper.reconnected(job):
+            await self._stepper.recorder.note(job, "reconnect", {"connection": row.waits_for})
         decision = decide(program.plan, job.run, self._now())
         while True:
             if isinstance(decision, (Wait, Stop, End)):

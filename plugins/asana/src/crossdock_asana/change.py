@@ -45,6 +45,8 @@ class TaskChange(Action[Change]):
 
     async def apply(self, data: Change, key: str) -> Receipt:
         """Only what is named is written. Raises `RejectedError` if nothing is."""
+        if key not in self._earlier:
+            self._remember(key, {})
         task, wanted = await self._compare(data)
         before, lost = self._before(key, task, wanted)
         self._remember(key, before | dict.fromkeys(lost, _LOST))
@@ -78,9 +80,7 @@ class TaskChange(Action[Change]):
             for name, value in stale.items()
             if name not in ours
         ]
-        problems += [
-            f"the earlier value of {name} was lost in a crash" for name in receipt.undo.get("lost", ())
-        ]
+        problems += [f"the earlier value of {name} was lost in a crash" for name in receipt.undo.get("lost", ())]
         if problems:
             raise RejectedError(f"task {receipt.id} is left to a person: {'; '.join(problems)}")
 
@@ -107,9 +107,7 @@ class TaskChange(Action[Change]):
         try:
             reply = await self.connection.api.get(f"/users/{segment(ref)}", params={"opt_fields": "gid"})
         except RejectedError as error:
-            raise RejectedError(
-                f"assignee {ref}: {error.message}", field="assignee", status=error.status
-            ) from None
+            raise RejectedError(f"assignee {ref}: {error.message}", field="assignee", status=error.status) from None
         return str(reply.require("data", "gid"))
 
     async def _read(self, task: str, names: Iterable[str]) -> Json:

@@ -21,7 +21,7 @@ from crossdock_sdk import (
     RejectedError,
     Reply,
 )
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 PAGE = 100
 """The most that Asana returns at once (OpenAPI document, parameter `limit`)."""
@@ -37,8 +37,6 @@ class AsanaConfig(ConnectionConfig):
     1500 on a paid one (Asana docs, 'Rate limits').
     """
 
-    model_config = ConfigDict(hide_input_in_errors=True)
-
     base_url: str = "https://app.asana.com/api/1.0"
     token_url: str = "https://app.asana.com/-/oauth_token"  # noqa: S105  an address, not a secret
     access_token: SecretStr | None = Field(default=None, min_length=6)
@@ -51,9 +49,7 @@ class AsanaConfig(ConnectionConfig):
     def _one_way_in(self) -> AsanaConfig:
         oauth = (self.client_id, self.client_secret, self.refresh_token)
         if self.access_token and any(oauth):
-            raise ValueError(
-                "give access_token, or OAuth's client_id, client_secret and refresh_token, not both"
-            )
+            raise ValueError("give access_token, or OAuth's client_id, client_secret and refresh_token, not both")
         if not self.access_token and not (self.client_id and self.client_secret):
             raise ValueError("give access_token, or OAuth's client_id, client_secret and refresh_token")
         return self
@@ -129,9 +125,7 @@ def asana_error(reply: Reply) -> ConnectorError | None:
     if reply.status == 402:
         return ConfigError(f"Asana's plan does not include this: {said}", status=402)
     if reply.status == 403:
-        return ConfigError(
-            f"Asana refuses access: {said} Give the token's user (or its scopes) access.", status=403
-        )
+        return ConfigError(f"Asana refuses access: {said} Give the token's user (or its scopes) access.", status=403)
     kind = NotFoundError if reply.status in {404, 410} else RejectedError
     return kind(f"Asana: {said}", status=reply.status, field=_field_in(said))
 
@@ -143,9 +137,7 @@ def _said(reply: Reply) -> str:
     except ConnectorError:
         body = None
     errors = body.get("errors") if isinstance(body, dict) else None
-    messages = [
-        e["message"] for e in errors or () if isinstance(e, dict) and isinstance(e.get("message"), str)
-    ]
+    messages = [e["message"] for e in errors or () if isinstance(e, dict) and isinstance(e.get("message"), str)]
     return "; ".join(messages) or f"HTTP {reply.status} without a message"
 
 

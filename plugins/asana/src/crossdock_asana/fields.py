@@ -52,9 +52,7 @@ class CustomFields:
             if name in {gid, self._readable[gid], definition.get("name")}:
                 return gid
         near = get_close_matches(name, self._readable.values(), n=1, cutoff=0.5)
-        hint = (
-            f"did you mean {near[0]}?" if near else f"it has: {', '.join(self._readable.values()) or 'none'}."
-        )
+        hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(self._readable.values()) or 'none'}."
         raise RejectedError(f"{self._where} has no custom field {name!r}; {hint}", field=f"custom.{name}")
 
 
@@ -144,9 +142,7 @@ def _option(field: Json, name: str, label: str) -> str:
 def _several(name: str, value: Any) -> list[str]:
     many = [value] if isinstance(value, str) else value
     if not isinstance(many, (list, tuple)) or not all(isinstance(item, str) for item in many):
-        raise RejectedError(
-            f"custom field {name} takes a list of texts, not {value!r}", field=f"custom.{name}"
-        )
+        raise RejectedError(f"custom field {name} takes a list of texts, not {value!r}", field=f"custom.{name}")
     return list(many)
 
 

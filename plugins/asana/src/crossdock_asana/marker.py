@@ -27,6 +27,10 @@ class Place:
     @classmethod
     def of(cls, body: Json) -> Place:
         """The place of a task to be made. Raises `RejectedError` if no list would show it."""
+        if body.get("parent"):
+            # Asana drops the projects of a task made under a parent (public reports), so no list would show it.
+            why = "a subtask made with an access token cannot be found again: use an OAuth connection"
+            raise RejectedError(why, field="native.parent")
         for project in body.get("projects") or ():
             return cls((("project", str(project)),))
         for membership in body.get("memberships") or ():

@@ -116,6 +116,10 @@ class Account:
         if not data.get("name"):
             raise RefusedError(400, "name: Missing input")
         places = self._places(data)
+        if data.get("parent"):
+            # As public reports have it: the projects of a task made under a parent are dropped without a word.
+            self.find_task(data["parent"], app)
+            places = []
         if not places and not data.get("workspace") and not data.get("parent"):
             raise RefusedError(400, "You should specify one of workspace, parent, projects")
         if data.get("workspace") not in {None, self.workspace["gid"]}:
@@ -154,9 +158,7 @@ class Account:
         for index, place in enumerate(data.get("memberships", ())):
             if not isinstance(place, dict) or "project" not in place:
                 raise RefusedError(400, f"memberships: [{index}]: project: Missing required field")
-            asked.append(
-                (self._named(place["project"], f"memberships: [{index}]: project"), place.get("section"))
-            )
+            asked.append((self._named(place["project"], f"memberships: [{index}]: project"), place.get("section")))
         found: dict[str, str] = {}
         for project, section in asked:
             known = [s["gid"] for s in self.projects[project]["sections"]]
@@ -220,9 +222,7 @@ class Account:
             if gid not in attached:
                 raise RefusedError(400, f"Custom field with ID {gid} is not on given object")
             try:
-                task["values"][gid] = check_custom_value(
-                    self.fields[gid], value, {u["gid"] for u in self.users}
-                )
+                task["values"][gid] = check_custom_value(self.fields[gid], value, {u["gid"] for u in self.users})
             except ValueError as error:
                 raise RefusedError(400, f"custom_fields: {gid}: {error}") from None
 

@@ -148,27 +148,19 @@ class AsanaSimulator(Simulator):
 
     async def _oauth_token(self, request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode()))
-        given = tuple(
-            form.get(name) for name in ("grant_type", "client_id", "client_secret", "refresh_token")
-        )
+        given = tuple(form.get(name) for name in ("grant_type", "client_id", "client_secret", "refresh_token"))
         if given[0] != "refresh_token":
             return json_response({"error": "unsupported_grant_type"}, 400)
         if given[1:3] != (CLIENT_ID, CLIENT_SECRET):
-            return json_response(
-                {"error": "invalid_client", "error_description": "The client is unknown."}, 401
-            )
+            return json_response({"error": "invalid_client", "error_description": "The client is unknown."}, 401)
         if given[3] != REFRESH_TOKEN:
-            return json_response(
-                {"error": "invalid_grant", "error_description": "The token is not valid."}, 400
-            )
+            return json_response({"error": "invalid_grant", "error_description": "The token is not valid."}, 400)
         token = f"sandbox-asana-oauth-{self.account.new_gid()}"
         self._oauth_tokens[token] = self.clock() + _TOKEN_LIVES
         seconds = int(_TOKEN_LIVES.total_seconds())
         return json_response({"access_token": token, "token_type": "bearer", "expires_in": seconds})
 
-    def _route(
-        self, path: str, method: str, handle: Callable[[Request, str | None], Awaitable[Response]]
-    ) -> Route:
+    def _route(self, path: str, method: str, handle: Callable[[Request, str | None], Awaitable[Response]]) -> Route:
         async def endpoint(request: Request) -> Response:
             try:
                 app = self._authorised(request)
@@ -207,16 +199,12 @@ class AsanaSimulator(Simulator):
 
     async def _get_task(self, request: Request, app: str | None) -> Response:
         task = self.account.find_task(request.path_params["ref"], app)
-        return json_response(
-            {"data": show(self.account.task_json(task, app), request.query_params.get("opt_fields"))}
-        )
+        return json_response({"data": show(self.account.task_json(task, app), request.query_params.get("opt_fields"))})
 
     async def _update_task(self, request: Request, app: str | None) -> Response:
         task = self.account.find_task(request.path_params["ref"], app)
         self.account.update_task(task, await _data(request), app)
-        return json_response(
-            {"data": show(self.account.task_json(task, app), request.query_params.get("opt_fields"))}
-        )
+        return json_response({"data": show(self.account.task_json(task, app), request.query_params.get("opt_fields"))})
 
     async def _delete_task(self, request: Request, app: str | None) -> Response:
         self.account.delete_task(self.account.find_task(request.path_params["ref"], app))
@@ -272,9 +260,7 @@ class AsanaSimulator(Simulator):
 
     async def _get_user(self, request: Request, _: str | None) -> Response:
         user = self.account.find_user(request.path_params["ref"])
-        return json_response(
-            {"data": show({**user, "resource_type": "user"}, request.query_params.get("opt_fields"))}
-        )
+        return json_response({"data": show({**user, "resource_type": "user"}, request.query_params.get("opt_fields"))})
 
     async def _no_route(self, _: Request) -> Response:
         return _refusal(RefusedError(404, "No matching route for request"))
@@ -334,8 +320,7 @@ async def _data(request: Request) -> Json:
     for stray in sorted(set(body) - {"data", "options"}):
         raise RefusedError(
             400,
-            f"Unrecognized request field {stray} . "
-            "The only allowed keys at the top level are: data, options.",
+            f"Unrecognized request field {stray} . The only allowed keys at the top level are: data, options.",
         )
     if not isinstance(body.get("data"), dict):
         raise RefusedError(400, "data: Missing input")

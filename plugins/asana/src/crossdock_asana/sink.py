@@ -45,18 +45,14 @@ class TaskCreate(Action[Task]):
     async def apply(self, data: Task, key: str) -> TaskReceipt:
         """Needs a project, or native `workspace` (with an access token: and an assignee)."""
         body = self._signed(await self._body(data), key)
-        reply = await self.connection.api.post(
-            "/tasks", json={"data": body}, params={"opt_fields": _RECEIPT_FIELDS}
-        )
+        reply = await self.connection.api.post("/tasks", json={"data": body}, params={"opt_fields": _RECEIPT_FIELDS})
         return _receipt(reply, reply.require("data"))
 
     async def recover(self, data: Task, key: str) -> TaskReceipt | None:
         """A task that a person has deleted or moved out of its project counts as never made."""
         if self.connection.sets_external:
             try:
-                reply = await self.connection.api.get(
-                    f"/tasks/external:{key}", params={"opt_fields": _RECEIPT_FIELDS}
-                )
+                reply = await self.connection.api.get(f"/tasks/external:{key}", params={"opt_fields": _RECEIPT_FIELDS})
             except NotFoundError:
                 return None
             return _receipt(reply, reply.require("data"))
@@ -94,9 +90,7 @@ class TaskCreate(Action[Task]):
     def _signed(self, body: Json, key: str) -> Json:
         if self.connection.sets_external:
             if "gid" in body.get("external", {}):
-                raise RejectedError(
-                    "native.external.gid carries Crossdock's own key: leave it out", field="native"
-                )
+                raise RejectedError("native.external.gid carries Crossdock's own key: leave it out", field="native")
             return body | {"external": body.get("external", {}) | {"gid": key}}
         Place.of(body)
         return marked(body, key)

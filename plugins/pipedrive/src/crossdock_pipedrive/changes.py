@@ -72,7 +72,7 @@ class Change:
         rows = sorted(mine, key=lambda row: str(row.get("time")))
         ours = [row for row in rows if key in _agent(row)]
         try:
-            if False:
+            if ours:
                 return Written(self, before=self.field.from_changelog(ours[-1].get("old_value")), known=True)
             if rows and _another(rows[-1]) and self._brought_by(rows[-1]):
                 return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -81,7 +81,7 @@ class PipedriveSource(Source):
             self._organization(org_id),
             self._person(person_id),
             self._lines(path),
-            self.connection.listed(f"{path}/discounts", records.discount),
+            _there("the deal's discounts", partial(self.connection.listed, f"{path}/discounts", records.discount)),
         )
         url = self.connection.url("deal", event.subject)
         parts: Json = {"of": of, "contact": contact, "lines": lines, "discounts": discounts, "url": url}
@@ -100,38 +100,44 @@ class PipedriveSource(Source):
     async def _organization(self, record_id: str | None) -> Organization | None:
         if record_id is None:
             return None
-        row = await self._linked("organization", f"/api/v2/organizations/{number(record_id)}")
+        row = await self._linked("organization", record_id)
         custom, url = await self._custom("organization", row), self.connection.url("organization", record_id)
         return _built(lambda: records.organization(row, custom, url), f"organization {record_id}")
 
     async def _person(self, record_id: str | None) -> Person | None:
         if record_id is None:
             return None
-        row = await self._linked("person", f"/api/v2/persons/{number(record_id)}")
+        row = await self._linked("person", record_id)
         custom, url = await self._custom("person", row), self.connection.url("person", record_id)
         return _built(lambda: records.person(row, custom, url), f"person {record_id}")
 
     async def _lines(self, deal_path: str) -> list[DealProduct]:
         """The enabled lines in the order of the deal; each distinct product is read once, for its code."""
-        rows = await self.connection.listed(f"{deal_path}/products", _line_row)
+        listing = partial(self.connection.listed, f"{deal_path}/products", _line_row)
+        rows = await _there("the deal's products", listing)
         enabled = [(product_id, row) for product_id, row in rows if row.get("is_enabled", True)]
         wanted = dict.fromkeys(product_id for product_id, _ in enabled)
-        read = await _all(*(self._linked("product", f"/api/v2/products/{number(one)}") for one in wanted))
+        read = await _all(*(self._linked("product", one) for one in wanted))
         products = dict(zip(wanted, read, strict=True))
         ordered = sorted(enabled, key=lambda pair: pair[1].get("order_nr") or 0)
         return [_built(partial(records.line, row, products[one]), "a deal's line") for one, row in ordered]
 
-    async def _linked(self, kind: str, path: str) -> Json:
-        """A record that the deal names. That it is gone is no `NotFoundError`: the deal itself is there."""
-        try:
-            return await self.connection.record(path, dict)
-        except NotFoundError as error:
-            raise RejectedError(
-                f"the deal names a {kind} that is gone: {error.message}; restore it or take it off the deal",
-                field=kind,
-                status=error.status,
-                request_id=error.request_id,
-            ) from None
+    async def _linked(self, kind: str, record_id: str) -> Json:
+        path = f"/api/v2/{kind}s/{number(record_id)}"
+        return await _there(f"the deal's {kind} {record_id}", partial(self.connection.record, path, dict), field=kind)
+
+
+async def _there(what: str, read: Callable[[], Awaitable[Result]], *, field: str | None = None) -> Result:
+    """What is read. That a part is gone is no `NotFoundError`: the deal itself is there."""
+    try:
+        return await read()
+    except NotFoundError as error:
+        raise RejectedError(
+            f"{what} cannot be read: {error.message}; restore it or take it off the deal",
+            field=field,
+            status=error.status,
+            request_id=error.request_id,
+        ) from None
 
 
 def _won(action: str, data: Json, previous: Any) -> bool:

@@ -53,7 +53,7 @@ class InvoiceMail(Action[InvoiceSend]):
         raise RejectedError(f"invoice {receipt.id} has been e-mailed, and an e-mail cannot be taken back", field="id")
 
     def serialize_by(self, data: InvoiceSend) -> str | None:
-        return data.id
+        return f"invoice {data.id}"
 
     def _receipt(self, row: dict[str, Any]) -> SendReceipt:
         return SendReceipt(
@@ -87,7 +87,7 @@ class InvoiceVoid(Action[ObjectRef]):
             raise RejectedError(f"invoice {receipt.id} has been voided, and a void cannot be taken back", field="id")
 
     def serialize_by(self, data: ObjectRef) -> str | None:
-        return data.id
+        return f"invoice {data.id}"
 
     async def _void(self, ident: str) -> InvoiceReceipt:
         found = await self.connection.read("Invoice", ident)

@@ -29,6 +29,8 @@ _NOT_FOUND = frozenset({"610"})
 _SYSTEM = frozenset({"10000"})
 _AUTH_TYPES = frozenset({"authentication", "authenticationfault", "authorization", "authorizationfault"})
 _SYSTEM_TYPES = frozenset({"service", "systemfault"})
+_LONGEST = 400
+"""Characters of one error's text; an unknown property is answered with the list of all known ones."""
 _BUSY = ("unexpected error occurred while accessing or saving your data", "wait a few minutes")
 
 
@@ -40,9 +42,9 @@ def error_of(reply: Reply, now: datetime, redactor: Redactor) -> ConnectorError 
     tid = reply.headers.get("intuit_tid") or reply.headers.get("intuit-tid")
     told, kind = _faults(reply)
     if reply.status == 429 or any(code == _THROTTLED for code, _, _ in told):
-        asked = retry_after(reply.headers.get("retry-after"), now) or 0.0
+        asked = retry_after(reply.headers.get("retry-after"), now)
         said = told[0][1] if told else "too many requests"
-        return TransientError(f"QuickBooks: {said}", code=_THROTTLED, retry_after=max(_PAUSE, asked), request_id=tid)
+        return TransientError(f"QuickBooks: {said}", code=_THROTTLED, retry_after=_PAUSE if asked is None else asked, request_id=tid)
     if not told:
         error = default_error(reply, now, redactor)
         if error is not None:
@@ -83,4 +85,4 @@ def _fault(error: dict[str, Any]) -> tuple[str, str, str | None]:
     texts = [str(error.get(name) or "") for name in ("Message", "message", "Detail", "detail")]
     message, detail = texts[0] or texts[1], texts[2] or texts[3]
     said = detail if message and detail.startswith(message) else ": ".join(t for t in (message, detail) if t)
-    return code, " ".join(said.split()) or "no reason given", error.get("element") or None
+    return code, " ".join(said.split())[:_LONGEST] or "no reason given", error.get("element") or None

@@ -220,9 +220,11 @@ def sales_fields(preferences: dict[str, Any]) -> dict[str, str]:
 
     The settings hold flags and labels in nested lists, `SalesFormsPrefs.UseSalesCustom1` and `…CustomName1`.
     """
+    forms = preferences.get("SalesFormsPrefs")
+    groups = _objects(forms.get("CustomField") if isinstance(forms, dict) else None)
     flags: dict[str, Any] = {}
-    for group in (preferences.get("SalesFormsPrefs") or {}).get("CustomField") or []:
-        for each in group.get("CustomField") or [group]:
+    for group in groups:
+        for each in _objects(group.get("CustomField")) or [group]:
             flags[str(each.get("Name"))] = each.get("StringValue", each.get("BooleanValue"))
     found = {}
     for name, label in flags.items():
@@ -245,10 +247,8 @@ def voided(row: dict[str, Any]) -> bool:
 
 def paid_in_part(row: dict[str, Any]) -> bool:
     """Whether payments or credits are applied to an invoice."""
-    links = row.get("LinkedTxn") or []
-    return row.get("Balance", row.get("TotalAmt")) != row.get("TotalAmt") or any(
-        link.get("TxnType") in ("Payment", "CreditMemo") for link in links if isinstance(link, dict)
-    )
+    linked = any(link.get("TxnType") in ("Payment", "CreditMemo") for link in _objects(row.get("LinkedTxn")))
+    return linked or row.get("Balance", row.get("TotalAmt")) != row.get("TotalAmt")
 
 
 def _fields_by_sku(data: Invoice) -> dict[str, str]:
@@ -256,6 +256,10 @@ def _fields_by_sku(data: Invoice) -> dict[str, str]:
     for at, line in enumerate(data.lines):
         fields.setdefault(line.sku, f"lines[{at}].sku")
     return fields
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _mark(key: str) -> str:

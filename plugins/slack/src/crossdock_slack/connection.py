@@ -19,7 +19,7 @@ from crossdock_sdk import (
     Context,
     TransientError,
 )
-from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from slack_sdk.errors import SlackRequestError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
@@ -34,8 +34,6 @@ Result = TypeVar("Result")
 
 class SlackConfig(ConnectionConfig):
     """Either `webhook_url` (nothing to set up but the address), or `bot_token` with `channel` (which can attach)."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)
 
     base_url: str = "https://slack.com/api/"
     webhook_url: SecretStr | None = None

@@ -33,7 +33,7 @@ def escaped(text: str, limit: int) -> str:
 
 def fits(text: str, limit: int) -> bool:
     """Whether `escaped` shows all of the text."""
-    return len(text) <= limit and length(escaped(text, 6 * limit)) <= limit
+    return len(text) <= 2 * limit and length(escaped(text, 12 * limit)) <= limit
 
 
 def _cut(text: str, limit: int, escapes: dict[str, str]) -> str:

@@ -57,8 +57,10 @@ def default_error(reply: Reply, now: datetime, redactor: Redactor) -> ConnectorE
 
 
 def _kind(reply: Reply) -> type[ConnectorError]:
+    if _fate_unknown(reply):
+        return AmbiguousError
     if reply.status >= 500 or reply.status == 408:
-        return AmbiguousError if reply.write else TransientError
+        return TransientError
     if reply.status == 401:
         return AuthError
     if reply.status in (404, 410):
@@ -66,9 +68,14 @@ def _kind(reply: Reply) -> type[ConnectorError]:
     return TransientError if reply.status == 429 else RejectedError
 
 
+def _fate_unknown(reply: Reply) -> bool:
+    """Whether a write may have taken effect: a 503 says that the server did not act (RFC 9110, 15.6.4)."""
+    return reply.write and (reply.status == 408 or (reply.status >= 500 and reply.status != 503))
+
+
 def settled(error: ConnectorError, reply: Reply, redactor: Redactor) -> ConnectorError:
-    """A vendor's own error, redacted, with what the reply knows; after a 5xx no write is called transient."""
-    if isinstance(error, TransientError) and reply.write and (reply.status >= 500 or reply.status == 408):
+    """A vendor's own error, redacted, with what the reply knows; it cannot call a doubtful write transient."""
+    if isinstance(error, TransientError) and _fate_unknown(reply):
         error = AmbiguousError(
             error.message,
             code=error.code,

@@ -75,12 +75,8 @@ class OAuth2Refresh:
     async def refused(self, reply: Reply, sent: Mapping[str, str]) -> bool:
         """True once there is another access token than the refused one."""
         old = sent.get("Authorization", "").removeprefix("Bearer ")
-        if self._token is not None and self._token.access_token != old:
-            return True
-        joined = self._renewing is not None
-        token = await self._renewed(old)
-        # A renewal that began before the refusal may have found the refused token still good by its date.
-        if joined and token.access_token == old:
+        token = self._token
+        if token is None or token.access_token == old:
             token = await self._renewed(old)
         return token.access_token != old
 

@@ -1,4 +1,7 @@
-"""Countries by name, ISO 3166 alpha-3 and alpha-2, and their calling codes (ITU-T E.164)."""
+"""Countries by name, ISO 3166 alpha-3 and alpha-2, and their calling codes (ITU-T E.164).
+
+Unverified: not compared with the lists that ISO and ITU publish.
+"""
 
 from __future__ import annotations
 

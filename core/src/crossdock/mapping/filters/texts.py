@@ -13,7 +13,7 @@ from crossdock.mapping.filters.spec import Filter, whole
 from crossdock.mapping.values import MAX_TEXT, kind, text
 from crossdock.words import did_you_mean
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_WORD = re.compile(r"(?:(?<![^\W_])[^\W_]['’])?[^\W_]+(?:['’][^\W_]+)*")
 
 
 def _text(value: Any) -> str:
@@ -30,7 +30,14 @@ def _simple(change: Callable[[str], str]) -> Callable[[Any], str]:
 
 
 def _title(value: str) -> str:
-    return _WORD.sub(lambda match: match[0][:1].upper() + match[0][1:].lower(), value)
+    """Capitals as names have them: O'Neil, D'Arcy, but Don't."""
+
+    def capital(match: re.Match[str]) -> str:
+        word = match[0]
+        head = 3 if word[1:2] in ("'", "’") else 1
+        return word[:head].upper() + word[head:].lower()
+
+    return _WORD.sub(capital, value)
 
 
 def truncate(value: Any, length: Any, end: Any = "…") -> str:
@@ -104,7 +111,7 @@ def text_filters(tables: Mapping[str, Mapping[str, Any]]) -> tuple[Filter, ...]:
     return (
         Filter("upper", _simple(str.upper), "In capitals.", '{{ "sku-1" | upper }}', '"SKU-1"'),
         Filter("lower", _simple(str.lower), "In small letters.", '{{ "Ann@X.IO" | lower }}', '"ann@x.io"'),
-        Filter("title", _simple(_title), "Each word with a capital.", '{{ "o\'neil ltd" | title }}', '"O\'neil Ltd"'),
+        Filter("title", _simple(_title), "Each word with a capital.", '{{ "o\'neil ltd" | title }}', '"O\'Neil Ltd"'),
         Filter("trim", _simple(str.strip), "Without blanks at both ends.", '{{ "  a " | trim }}', '"a"'),
         Filter(
             "truncate",

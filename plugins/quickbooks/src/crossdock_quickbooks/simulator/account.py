@@ -27,9 +27,9 @@ _INCOME = {"value": "79", "name": "Sales of Product Income"}
 _SEED_ITEMS = (
     ("Services", None, "0"),
     ("Consulting day", "CONSULT-DAY", "1200.00"),
-    ("Setup", "SETUP", "500.00"),
-    ("License, one year", "LICENSE-YR", "1800.00"),
-    ("Support, one month", "SUPPORT-MO", "150.00"),
+    ("Setup", "SETUP", "450.00"),
+    ("Licence, one year", "LICENSE-YR", "1188.00"),
+    ("Support, one month", "SUPPORT-MO", "99.90"),
 )
 Body = dict[str, Any]
 Handler = Callable[[Request], Awaitable[Body]]
