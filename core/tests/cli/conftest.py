@@ -18,7 +18,7 @@ from crossdock.cli import run
 ROUTING = """
 version: 1
 connections:
-  crm: {connector: pipedrive, base_url: "http://127.0.0.1:9", api_token: "${TOKEN}", webhook: {user: u, password: "123456"}}
+  crm: {connector: pipedrive, base_url: "http://127.0.0.1:9", api_token: "${TOKEN}"}
   books:
     {connector: quickbooks, realm_id: "1", client_id: a, client_secret: secret-1, refresh_token: secret-2,
      environment: sandbox}

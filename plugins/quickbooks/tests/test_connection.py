@@ -168,7 +168,7 @@ ROWS: list[tuple[int, Any, type[ConnectorError], type[ConnectorError]]] = [
     (400, fault("6140", "Duplicate Document Number Error"), RejectedError, RejectedError),
     (500, fault("10000", "An application error has occurred", kind="SystemFault"), TransientError, AmbiguousError),
     (400, fault("10000", kind="SystemFault"), TransientError, AmbiguousError),
-    (503, "<html>unavailable</html>", TransientError, AmbiguousError),
+    (503, "<html>unavailable</html>", TransientError, TransientError),
     (500, fault("2010"), TransientError, AmbiguousError),
     (404, "", NotFoundError, NotFoundError),
     (200, fault("6000", "A business validation error has occurred"), RejectedError, RejectedError),

@@ -77,26 +77,27 @@ async def _play(on: Stage, *, with_task: bool, json: bool) -> bool:
     if not json:
         out = console()
         out.print(f"deal {key} [bold]{safe(deal['title'])}[/] is won: {deal['value']} {deal['currency']}\n")
-    run: Shown = {"status": "missing", "steps": [], "legs": []}
-    shown = 0
-    async for run in on.follow(key, _SECONDS):
-        shown = shown if json else _show_progress(run, shown)
+    run = await _followed(on, key, quiet=json)
+    if run["status"] != "succeeded":
+        await on.heard(len(before["alerts"]["messages"]))
     await on.settle()
     found = verdict(deal, before, await on.state(), await on.runs(key), with_task=with_task)
     if json:
-        emit(
-            {
-                "deal": deal,
-                "run": run,
-                "legs": run["legs"],
-                "systems": found.systems,
-                "ok": found.ok,
-                "checks": found.checks,
-            }
-        )
+        told = {"deal": deal, "run": run, "legs": run["legs"], "systems": found.systems}
+        emit(told | {"ok": found.ok, "checks": found.checks})
     else:
         _show(found, on)
     return found.ok
+
+
+async def _followed(on: Stage, key: str, *, quiet: bool) -> Shown:
+    """The run as it stands when it has ended, or when the demo has waited long enough."""
+    latest: Shown = {"status": "missing", "steps": [], "legs": []}
+    shown = 0
+    async for run in on.follow(key, _SECONDS):
+        shown = shown if quiet else _show_progress(run, shown)
+        latest = run
+    return latest
 
 
 def _show_progress(run: Shown, shown: int) -> int:

@@ -45,15 +45,22 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     host = listener.getsockname()[0]
     if settings.admin_token is None and not ipaddress.ip_address(host).is_loopback:
         _log.warning("the API is closed to other machines: set CROSSDOCK_ADMIN_TOKEN to open it")
-    reloads: set[asyncio.Task[object]] = set()
+    reloads: set[asyncio.Task[None]] = set()
 
-    def reload() -> None:
-        task: asyncio.Task[object] = asyncio.create_task(runtime.reload())
+    def hangup() -> None:
+        task = asyncio.create_task(_reload(runtime))
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
     async with alive(app):
-        await listen(app, listener, lambda: typer.echo(_ready(url_of(listener), runtime)), reload)
+        await listen(app, listener, lambda: typer.echo(_ready(url_of(listener), runtime)), hangup)
+
+
+async def _reload(runtime: Crossdock) -> None:
+    try:
+        await runtime.reload()
+    except Exception:
+        _log.exception("the reload failed, what was in force goes on")
 
 
 def _ready(url: str, runtime: Crossdock) -> str:

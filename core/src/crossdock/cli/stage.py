@@ -46,7 +46,10 @@ class Stage:
     async def ask(self, method: str, url: str, body: Any = None) -> Any:
         """One request of ours, numbers exact. Raises `CommandError` for a refusal."""
         content = None if body is None else jsonio.dumps(body)
-        reply = await self.client.request(method, url, content=content)
+        try:
+            reply = await self.client.request(method, url, content=content)
+        except httpx.HTTPError as error:
+            raise CommandError(f"{method} {url}: {error or type(error).__name__}") from None
         if not reply.is_success:
             raise CommandError(f"{method} {url}: HTTP {reply.status_code} {reply.text[:200]}")
         return jsonio.loads(reply.content)
@@ -81,6 +84,15 @@ class Stage:
                             yield run
                         if run["ended_at"]:
                             return
+                    await asyncio.sleep(_POLL)
+
+    async def heard(self, before: int) -> None:
+        """Wait for one more message to people than there were `before`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                while True:
+                    if len((await self.state())["alerts"]["messages"]) > before:
+                        return
                     await asyncio.sleep(_POLL)
 
     async def settle(self) -> None:
