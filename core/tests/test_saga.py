@@ -314,8 +314,9 @@ def test_a_doubt_that_the_vendor_does_not_settle_is_asked_again_for_ever_with_on
     assert world.live("leg0") == 1
 
 
-def test_refused_credentials_burn_no_attempts() -> None:
-    world = World(one(Redo.NATIVE_KEY), ["ok"] + ["auth"] * 20)
+@pytest.mark.parametrize("kind", ["auth", "throttled"])
+def test_what_is_the_connections_fault_burns_no_tries(kind: str) -> None:
+    world = World(one(Redo.NATIVE_KEY), ["ok"] + [kind] * 20)
     assert world.drive() == End(Status.SUCCEEDED, alert=False)
 
 

@@ -144,6 +144,7 @@ class Recorder:
         named = {"crossdock.flow": job.row.flow, "crossdock.run": job.row.id, "crossdock.status": str(status)}
         name, start = f"run {job.row.flow}", job.row.created_at
         self.telemetry.emit_run_span(job.trace, name, start, self.now(), named, ok=ok, error=str(status))
+        self.telemetry.hurry()
 
 
 def _closing(decision: Decision, now: datetime) -> list[Checkpoint]:

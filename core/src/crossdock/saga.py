@@ -235,8 +235,10 @@ def _due(plan: Plan, tries: Tries) -> datetime | None:
     """When the next try may start; None: at once."""
     if tries.at is None:
         return None
-    if tries.auth:
+    if tries.uncounted == "auth":
         return tries.at + AUTH_PROBE
+    if tries.uncounted:
+        return tries.at + backoff(plan.retry, 1, tries.jitter, tries.retry_after)
     return tries.at + backoff(plan.retry, tries.failures, tries.jitter, tries.retry_after)
 
 

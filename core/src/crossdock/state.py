@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 FOR_GOOD = frozenset({"rejected", "not_found", "discrepancy", "config", "mapping"})
 """Kinds of error that another try does not mend."""
+UNCOUNTED = frozenset({"auth", "throttled"})
+"""Kinds of error that burn no try of the run."""
 UNASKED = frozenset({"config", "mapping"})
 """Kinds of error that arise before the vendor is asked, and so settle no doubt."""
 
@@ -64,13 +66,15 @@ class Tries:
     at: datetime | None = None
     jitter: float = 0.0
     retry_after: float | None = None
-    auth: bool = False
+    uncounted: str | None = None
+    """The kind of the last failure if it burned no try: `auth` and `throttled` are the connection's, not the run's."""
 
     def failed(self, at: datetime, error: Mapping[str, Any]) -> Tries:
-        """One more failure; a refusal of credentials counts against the connection, not the run."""
-        auth = error.get("kind") == "auth"
-        count = self.failures if auth else self.failures + 1
-        return Tries(count, at, float(error.get("jitter", 0)), error.get("retry_after"), auth)
+        """One more failure."""
+        kind = error.get("kind")
+        uncounted = kind if kind in UNCOUNTED else None
+        count = self.failures if uncounted else self.failures + 1
+        return Tries(count, at, float(error.get("jitter", 0)), error.get("retry_after"), uncounted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +263,7 @@ def _reconnected(run: Run, _: Step) -> Run:
 
 
 def _freed(tries: Tries) -> Tries:
-    return replace(tries, at=None, auth=False) if tries.auth else tries
+    return replace(tries, at=None, uncounted=None) if tries.uncounted == "auth" else tries
 
 
 def _person_acted(run: Run, step: Step) -> Run:

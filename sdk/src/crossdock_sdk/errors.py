@@ -2,6 +2,7 @@
 
 ConnectorError
 ├── TransientError      proven not to have taken effect; worth another try later
+│   └── ThrottledError  not even sent: the connection keeps to the vendor's limits; burns no try
 ├── AmbiguousError      a write that may or may not have taken effect; ask before repeating
 ├── RejectedError       the vendor understood and said no; another try gives the same answer
 │   ├── NotFoundError   what the request names does not exist at the vendor
@@ -65,6 +66,12 @@ class TransientError(ConnectorError):
     """Nothing took effect, and a later try may succeed. `retry_after` is in seconds."""
 
     kind = "transient"
+
+
+class ThrottledError(TransientError):
+    """Our own client held the request back, for `retry_after` seconds; the vendor was not asked."""
+
+    kind = "throttled"
 
 
 class AmbiguousError(ConnectorError):

@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from opentelemetry.trace import SpanKind
+
 from crossdock.alerts import Courier, post, stuck_alert
 from crossdock.ids import owner_alive, owner_id
 from crossdock.journal.base import ClaimedRun, Journal, JournalError, LeaseLost, RunUpdate
@@ -17,7 +19,8 @@ from crossdock.recorder import Job
 from crossdock.saga import End, Stop, Wait, decide
 from crossdock.state import Phase, Run, Status, fold
 from crossdock.stepper import Stepper
-from crossdock.telemetry.story import interrupted, story
+from crossdock.telemetry import RunTrace
+from crossdock.telemetry.story import in_hand, root, story
 
 _log = logging.getLogger("crossdock.runner")
 
@@ -154,7 +157,8 @@ class LocalRunner:
         run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), claimed.steps)
         job = Job(row, claimed.event, claimed.claim, program, run)
         if claimed.taken_over:
-            await self._take_over(job, claimed)
+            await self._take_over(job)
+        await self._tell_earlier(job, claimed)
         if await self._stepper.reconnected(job):
             await self._stepper.recorder.note(job, "reconnect", {"connection": row.waits_for})
         decision = decide(program.plan, job.run, self._now())
@@ -169,21 +173,29 @@ class LocalRunner:
                 await self._journal.release(claimed.claim, self._now())
                 break
             decision = following
-        if job.run.ended and row.takeovers:
-            await self._tell_again(job)
 
-    async def _take_over(self, job: Job, claimed: ClaimedRun) -> None:
-        """Say in the run's history and its trace that its performer vanished."""
+    async def _take_over(self, job: Job) -> None:
+        """Say in the run's history that its performer vanished, and in what."""
         _log.warning("this run's performer vanished; it goes on here")
         cut_off = [name for name, leg in job.run.legs.items() if leg.phase is Phase.SENT]
-        for past in interrupted(claimed.steps, self._now()):
-            self._stepper.telemetry.emit_interrupted(job.trace, job.row.id, past)
-        await self._stepper.recorder.note(job, "takeover", {"owner": self.owner, "cut_off": cut_off})
+        asking = in_hand(decide(job.program.plan, job.run, self._now()))
+        facts = {"owner": self.owner, "cut_off": cut_off, "in_hand": asking}
+        await self._stepper.recorder.note(job, "takeover", facts)
 
-    async def _tell_again(self, job: Job) -> None:
-        steps = await self._journal.steps(job.row.id)
-        webhook, past = story(job.event, steps)
-        self._stepper.telemetry.reemit(job.trace, job.row.id, webhook=webhook, steps=past)
+    async def _tell_earlier(self, job: Job, claimed: ClaimedRun) -> None:
+        """Complete the trace of a run on which another process has worked, for that one may have been killed."""
+        telemetry, row = self._stepper.telemetry, job.row
+        if not telemetry.recording:
+            return
+        steps = await self._journal.steps(row.id) if claimed.taken_over else claimed.steps
+        past = story(steps, row.created_at)
+        if row.replay_of is None:
+            telemetry.reemit(job.trace, row.id, root=root(job.event, row), steps=past)
+            return
+        replayed = await self._journal.run(row.replay_of)
+        links = [RunTrace.decode(replayed.trace)] if replayed and replayed.trace else []
+        told = root(job.event, row)
+        telemetry.reemit(job.trace, row.id, root=told, steps=past, kind=SpanKind.INTERNAL, links=links)
 
     async def _stuck(self, claimed: ClaimedRun, message: str) -> None:
         _log.error("%s", message)

@@ -5,42 +5,52 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from crossdock.journal.base import StoredEvent, StoredStep
+from crossdock.journal.base import RunRow, StoredEvent, StoredStep
+from crossdock.saga import Decision, Hydrate, Recover
 from crossdock.telemetry.ids import PastSpan
 
-_WITH_INTENT = frozenset({"apply", "undo"})
 _SPANNED = frozenset({"hydrate", "plan", "apply", "recover", "undo"})
+_CUT_OFF = "interrupted: the process ended"
 
 
-def story(event: StoredEvent, steps: Sequence[StoredStep]) -> tuple[PastSpan, list[PastSpan]]:
-    """The webhook's span and those of all steps, with the ids that the live spans had."""
-    webhook = PastSpan(f"webhook {event.connection}", event.received_at, event.received_at)
+def root(event: StoredEvent, row: RunRow) -> PastSpan:
+    """What the run hangs from: the delivery that started it, or the wish to replay an earlier run."""
+    if row.replay_of is None:
+        return PastSpan(f"webhook {event.connection}", event.received_at, event.received_at)
+    return PastSpan("replay", row.created_at, row.created_at, attributes={"crossdock.replay_of": row.replay_of})
+
+
+def in_hand(decision: Decision) -> str | None:
+    """The title of a step that calls a vendor and has no intent in the journal while it does."""
+    match decision:
+        case Hydrate():
+            return "hydrate"
+        case Recover(leg):
+            return f"recover {leg}"
+        case _:
+            return None
+
+
+def story(steps: Sequence[StoredStep], began: datetime) -> list[PastSpan]:
+    """The spans of all steps, with the ids that the live spans had. `began`: when the run came to be.
+
+    A step that no checkpoint finished ends where its successor took the run over: what the vendor was asked
+    meanwhile may have been told already, and needs its parent.
+    """
     spans: list[PastSpan] = []
     begun: StoredStep | None = None
-    before = event.received_at
+    before = began
     for step in steps:
-        if step.kind in _SPANNED:
-            if begun and (step.phase == "intent" or not _same(begun, step)):
-                spans.append(_cut_off(begun, step.at))
-                begun = None
-            if step.phase == "intent":
-                begun = step
-            else:
-                spans.append(_finished(step, begun, before))
-                begun = None
-        before = step.at
-    return webhook, spans + ([_cut_off(begun, before)] if begun else [])
-
-
-def interrupted(steps: Sequence[StoredStep], now: datetime) -> list[PastSpan]:
-    """The span of the step that was in hand when its process died, if any."""
-    begun: StoredStep | None = None
-    for step in steps:
-        if step.kind in _WITH_INTENT:
-            begun = step if step.phase == "intent" else None
-        elif step.kind == "recover":
+        if step.kind == "takeover":
+            spans += _cut_off(begun, step, before)
             begun = None
-    return [_cut_off(begun, now)] if begun else []
+        elif step.kind in _SPANNED and step.phase == "intent":
+            begun = step
+        elif step.kind in _SPANNED:
+            spans.append(_finished(step, begun if begun and _same(begun, step) else None, before))
+            begun = None
+        before = step.at
+    return spans
 
 
 def _finished(step: StoredStep, begun: StoredStep | None, before: datetime) -> PastSpan:
@@ -53,8 +63,16 @@ def _same(intent: StoredStep, step: StoredStep) -> bool:
     return (intent.kind, intent.leg) == (step.kind, step.leg)
 
 
-def _cut_off(step: StoredStep, end: datetime) -> PastSpan:
-    return PastSpan(_title(step), step.at, end, step.seq, _attributes(step), "interrupted: the process ended")
+def _cut_off(begun: StoredStep | None, takeover: StoredStep, before: datetime) -> list[PastSpan]:
+    if begun is not None:
+        return [PastSpan(_title(begun), begun.at, takeover.at, begun.seq, _attributes(begun), _CUT_OFF)]
+    title = takeover.data.get("in_hand")
+    if title is None:
+        return []
+    kind, _, leg = title.partition(" ")
+    # The number that its checkpoint would have had, and its span did have, is the takeover's.
+    named = {"crossdock.run": takeover.run_id, "crossdock.step": kind} | ({"crossdock.leg": leg} if leg else {})
+    return [PastSpan(title, before, takeover.at, takeover.seq, named, _CUT_OFF)]
 
 
 def _title(step: StoredStep) -> str:

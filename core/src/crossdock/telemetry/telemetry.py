@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
 REEMITTED = "crossdock.reemitted"
+_REMEMBERED = 20_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SCALARS = (str, bool, int, float, bytes)
 
@@ -54,6 +56,8 @@ class Telemetry:
         self.tracer_provider: trace.TracerProvider = self._provider or trace.NoOpTracerProvider()
         """For the `Context` of connections: their HTTP spans become children of the current step."""
         self._tracer = self.tracer_provider.get_tracer("crossdock", __version__)
+        self._told: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._hurrying = threading.Lock()
 
     @property
     def recording(self) -> bool:
@@ -119,28 +123,42 @@ class Telemetry:
         linked = [trace.Link(other.span_context(other.run_span_id)) for other in links]
         self._emit(run_trace, run_trace.run_span_id, run_trace.root_span_id, past, links=linked)
 
-    def emit_interrupted(self, run_trace: RunTrace, run_id: str, past: PastSpan) -> None:
-        """A step whose process died: from its intent (`past.start`) to its discovery (`past.end`)."""
-        told = replace(past, error=past.error or "interrupted")
-        self._emit(run_trace, step_span_id(run_id, past.seq), run_trace.run_span_id, told)
-
     def reemit(
         self,
         run_trace: RunTrace,
         run_id: str,
         *,
-        webhook: PastSpan | None = None,
+        root: PastSpan | None = None,
         steps: Sequence[PastSpan] = (),
+        kind: SpanKind = SpanKind.SERVER,
+        links: Iterable[RunTrace] = (),
     ) -> None:
-        """Tell again, with the same ids and the journal's times, what a killed process may not have exported.
+        """Tell, with the same ids and the journal's times, what another process did and may not have exported.
 
-        A backend that has a span already gets it twice under one id; `crossdock.reemitted` marks the second.
+        What this process has told itself is left out. A backend that has a span already gets it twice under
+        one id; `crossdock.reemitted` marks what was told from the journal. `kind` and `links` are the root's.
         """
-        if webhook is not None:
-            past = _again(webhook)
-            self._emit(run_trace, run_trace.root_span_id, None, past, kind=SpanKind.SERVER)
+        if root is not None and not self._knows(run_trace, run_trace.root_span_id):
+            linked = [trace.Link(other.span_context(other.run_span_id)) for other in links]
+            self._emit(run_trace, run_trace.root_span_id, None, _again(root), kind=kind, links=linked)
         for step in steps:
-            self._emit(run_trace, step_span_id(run_id, step.seq), run_trace.run_span_id, _again(step))
+            span_id = step_span_id(run_id, step.seq)
+            if not self._knows(run_trace, span_id):
+                self._emit(run_trace, span_id, run_trace.run_span_id, _again(step))
+
+    def hurry(self) -> None:
+        """Export what is waiting now, in the background: a kill right after a run's end loses its last spans."""
+        provider = self._provider
+        if provider is None or not self._hurrying.acquire(blocking=False):
+            return
+
+        def work() -> None:
+            try:
+                provider.force_flush()
+            finally:
+                self._hurrying.release()
+
+        threading.Thread(target=work, name="crossdock-telemetry", daemon=True).start()
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Export what is waiting; False if that takes longer than `timeout` seconds. Blocks."""
@@ -189,6 +207,7 @@ class Telemetry:
     ) -> Span:
         from crossdock.telemetry.provider import preset
 
+        self._remember(run_trace, span_id)
         # A root must not inherit whatever span happens to be current around it.
         root = trace.set_span_in_context(trace.INVALID_SPAN)
         context = root if parent is None else run_trace.parent(parent)
@@ -203,6 +222,14 @@ class Telemetry:
                 record_exception=False,
                 set_status_on_exception=False,
             )
+
+    def _remember(self, run_trace: RunTrace, span_id: int) -> None:
+        self._told[run_trace.trace_id, span_id] = None
+        while len(self._told) > _REMEMBERED:
+            self._told.popitem(last=False)
+
+    def _knows(self, run_trace: RunTrace, span_id: int) -> bool:
+        return (run_trace.trace_id, span_id) in self._told
 
     def _emit(
         self,

@@ -33,8 +33,8 @@ _CUSTOM_FIELD = re.compile(r"Custom field with ID (\d+)")
 class AsanaConfig(ConnectionConfig):
     """`access_token` (a personal access or service account token), or OAuth's `client_id` and the rest.
 
-    The OAuth refresh token may also come from the vault. `requests_per_minute` is 150 on a free plan and
-    1500 on a paid one (Asana docs, 'Rate limits').
+    The OAuth refresh token may also come from the vault. `requests_per_minute` keeps below a plan's limit, 150 on
+    a free and 1500 on a paid one (Asana docs, 'Rate limits'); without it the connection waits when Asana says so.
     """
 
     base_url: str = "https://app.asana.com/api/1.0"
@@ -43,7 +43,7 @@ class AsanaConfig(ConnectionConfig):
     client_id: str | None = Field(default=None, min_length=1)
     client_secret: SecretStr | None = Field(default=None, min_length=6)
     refresh_token: SecretStr | None = Field(default=None, min_length=6)
-    requests_per_minute: int = Field(default=150, ge=1)
+    requests_per_minute: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _one_way_in(self) -> AsanaConfig:

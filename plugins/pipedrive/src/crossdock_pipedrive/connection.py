@@ -20,7 +20,7 @@ from crossdock_sdk.webhooks import BasicWebhook
 from pydantic import Field, SecretStr, field_validator
 
 from crossdock_pipedrive.fields import FieldMap, FieldMaps, Kind, custom_field
-from crossdock_pipedrive.replies import MISSHAPEN, ErrorReplies
+from crossdock_pipedrive.replies import MISSHAPEN, ErrorReplies, burst_left
 
 Row = TypeVar("Row")
 
@@ -35,8 +35,10 @@ class PipedriveConfig(ConnectionConfig):
     webhook: BasicWebhook | None = Field(
         default=None, description="HTTP Basic user and password that the webhook was registered with"
     )
-    burst: int = Field(
-        default=20, ge=1, description="requests in two seconds: Lite 20, Growth 40, Premium 100, Ultimate 120"
+    burst: int | None = Field(
+        default=None,
+        ge=1,
+        description="at most so many requests in two seconds; without it Pipedrive's own x-ratelimit headers are kept to",
     )
 
     @field_validator("base_url")
@@ -63,6 +65,7 @@ class PipedriveConnection(Connection):
             auth=HeaderAuth("x-api-token", config.api_token),
             limits=Limits(concurrency=10, requests=config.burst, per=2.0),
             errors=ErrorReplies(context.now),
+            pause=burst_left,
         )
         self.fields = FieldMaps(self._field_map, context.now)
 

@@ -57,10 +57,10 @@ class ErrorReplies:
                 "the company's daily API token budget is used up; top it up or wait for its midnight",
                 retry_after=self._until_tomorrow(),
             )
-        reset = _seconds(reply.headers.get("x-ratelimit-reset"))
+        asked = _seconds(reply.headers.get("retry-after")) or _seconds(reply.headers.get("x-ratelimit-reset"))
         return TransientError(
             f"more requests than the plan allows in two seconds: {_said(body)}",
-            retry_after=_WINDOW if reset is None else reset,
+            retry_after=_WINDOW if asked is None else asked,
         )
 
     def _until_tomorrow(self) -> float:
@@ -68,6 +68,16 @@ class ErrorReplies:
         now = self._now().astimezone(UTC)
         midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
         return max(60.0, min(midnight - now, _LONGEST_PARK).total_seconds())
+
+
+def burst_left(reply: Reply) -> float | None:
+    """Seconds until the window ends if this reply used up the last request in it; None otherwise.
+
+    The headers can be missing (public report Gemma-Analytics/ewah#280).
+    """
+    if reply.headers.get("x-ratelimit-remaining", "").strip() != "0":
+        return None
+    return _seconds(reply.headers.get("x-ratelimit-reset")) or _WINDOW
 
 
 def _object(reply: Reply) -> dict[str, Any]:

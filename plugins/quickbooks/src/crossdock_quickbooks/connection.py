@@ -48,6 +48,9 @@ class QuickBooksConfig(ConnectionConfig):
     base_url: str = PRODUCTION
     token_url: str = TOKEN_URL
     webhook: SignedWebhook | None = None
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, description="keeps below QuickBooks' 500 a minute and company, shared by all its apps"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -78,8 +81,8 @@ class QuickBooksConnection(Connection):
             f"{config.base_url.rstrip('/')}/v3/company/{quote(config.realm_id, safe='')}",
             context,
             auth=auth,
-            # Intuit docs, 'Limits and throttles': per company 500 requests a minute, 10 at once.
-            limits=Limits(concurrency=10, requests=500, per=60.0),
+            # Intuit docs, "Limits and throttles": 10 requests at once for an app and company.
+            limits=Limits(concurrency=10, requests=config.requests_per_minute, per=60.0),
             errors=lambda reply: error_of(reply, context.now(), context.redactor),
             headers={"accept": "application/json"},
         )

@@ -35,7 +35,8 @@ class ApiClient:
     """Calls below one `base_url`; raises only `ConnectorError`s. Lives in one event loop.
 
     `errors` is the vendor's own mapping and is asked about every reply, a 200 too: the error to raise, or
-    None to leave it to the status. Redirects are not followed, cookies not kept, and proxies set in the
+    None to leave it to the status. `pause` reads from a good reply for how many seconds the vendor wants to be
+    left alone (its limit is used up), or None. Redirects are not followed, cookies not kept, and proxies set in the
     environment not used. A read whose connection was lost is sent once more, a write never.
     """
 
@@ -47,12 +48,14 @@ class ApiClient:
         auth: Auth | None = None,
         limits: Limits = Limits(),  # noqa: B008 — frozen
         errors: Errors | None = None,
+        pause: Callable[[Reply], float | None] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float = 30.0,
     ) -> None:
         self._base_url = checked_url(base_url, f"connection {context.name}: base_url")
         self._context = context
         self._errors = errors
+        self._pause = pause
         self._headers = _HEADERS | {name.lower(): value for name, value in (headers or {}).items()}
         network = Network(
             context.transport or partial(aiohttp_transport, limits.concurrency), context.redactor, timeout
@@ -84,6 +87,9 @@ class ApiClient:
         reply = reply_of(request, response, self._context.redactor)
         error = self._error(reply)
         if error is None:
+            asked = self._pause(reply) if self._pause else None
+            if asked:
+                self._limited.park(asked)
             return reply
         # Below 500 a wish to be left alone is throttling, which concerns every caller of this connection.
         if error.retry_after and (reply.status < 500 or reply.status == 503):

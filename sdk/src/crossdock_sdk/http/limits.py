@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 
 import httpx
 
-from crossdock_sdk.errors import TransientError
+from crossdock_sdk.errors import ThrottledError
 from crossdock_sdk.http.layer import Layer
 
 LONGEST_NAP = 2.0
-"""Seconds that a request may wait in memory; what must wait longer goes back to the flow's retry policy."""
+"""Seconds that a request may wait in memory; a longer wait is the run's: it goes to the journal, and no task sleeps on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Limited(Layer):
         wait = max(rest, self._pace.wait(tick) if self._pace else 0.0)
         if wait > LONGEST_NAP:
             why = "the vendor asked for a pause" if rest == wait else "the connection's rate limit is used up"
-            raise TransientError(f"{request.method} {request.url.host}: not sent, {why}", retry_after=wait)
+            raise ThrottledError(f"{request.method} {request.url.host}: not sent, {why}", retry_after=wait)
         if self._pace:
             self._pace.take(tick)
         if wait:

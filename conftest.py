@@ -1,3 +1,5 @@
+"""Fixtures that the tests of several members share."""
+
 from __future__ import annotations
 
 import asyncio
@@ -7,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from crossdock_sdk.testing.server import serve
+from crossdock_sdk.testing import serve
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from starlette.applications import Starlette
 from starlette.requests import Request
