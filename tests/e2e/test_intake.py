@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 from base64 import b64encode
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -97,7 +98,7 @@ async def test_runs_of_one_deal_go_one_after_the_other(firm: Any) -> None:
     runs = await firm.ended(4)
     spans = sorted((r["created_at"], r["ended_at"], r["id"]) for r in runs)
     stories = [await firm.get(f"/runs/{run}") for _, _, run in spans]
-    for earlier, later in zip(stories, stories[1:], strict=False):
+    for earlier, later in pairwise(stories):
         assert later["steps"][0]["at"] >= earlier["ended_at"]
 
 

@@ -89,6 +89,8 @@ class LegState:
     undo_tries: Tries = field(default_factory=Tries)
     receipt: dict[str, Any] | None = None
     input: Any = None
+    before: dict[str, Any] | None = None
+    """What stood where this leg writes, before its first try; undo restores it."""
     error: dict[str, Any] | None = None
     inherited: bool = False
 
@@ -192,7 +194,7 @@ def _applied(run: Run, step: Step) -> Run:
     name = step.leg or ""
     leg = run.leg(name)
     if step.phase == "intent":
-        sent = replace(leg, phase=Phase.SENT, input=step.data.get("input"))
+        sent = replace(leg, phase=Phase.SENT, input=step.data.get("input"), before=step.data.get("before"))
         return _with(run, name, replace(sent, doubt=leg.doubt or leg.phase is Phase.SENT))
     if step.phase == "done":
         settled = replace(leg, phase=Phase.APPLIED, doubt=False, receipt=step.data["receipt"], error=None)

@@ -45,7 +45,7 @@ from crossdock.saga import (
     Undo,
     Work,
 )
-from crossdock.state import Heritage, LegState, Run, Status, fold, heritage, leg_key
+from crossdock.state import Heritage, LegState, Run, Status, evolve, fold, heritage, leg_key, undecided
 from crossdock.telemetry import Telemetry
 
 _WITH_INTENT = frozenset({"apply", "undo"})
@@ -162,11 +162,20 @@ class Stepper:
             return Outcome(Checkpoint("apply", leg.name, "failed", {"error": error.facts}, self.now()))
         key = leg_key(job.run.root, leg.name, state.generation)
         lock = _lock(leg, action, data)
+        before = state.before
+        if not redo and type(action).before is not Action.before:
+            await self.recorder.append(job, [], RunUpdate(str(Status.RUNNING), leg=leg.name), acquire=lock)
+            seen = await self._before(job, leg, action, data)
+            if seen.phase == "failed":
+                return Outcome(seen, unlock=lock)
+            before = seen.data["before"]
         intent = {"key": key, "input": _sent(data), "redo": redo}
+        if before is not None:
+            intent["before"] = before
         await self.recorder.intend(job, "apply", leg.name, intent, lock)
 
         async def write() -> dict[str, Any]:
-            receipt = await action.apply(data, key)
+            receipt = _with_before(await action.apply(data, key), before)
             if redo and action.redo == "native_key" and not await action.exists(receipt):
                 raise RejectedError(
                     f"the vendor repeats an old reply, but {receipt.id} does not exist any more; replay"
@@ -175,7 +184,14 @@ class Stepper:
             return {"receipt": receipt.model_dump()}
 
         done = await self._call(job, "apply", leg, "ambiguous", write, key=key)
-        return self._applied(leg, action, done, lock)
+        return self._applied(job, leg, action, done, lock)
+
+    async def _before(self, job: Job, leg: CompiledLeg, action: Action[Any], data: Record) -> Checkpoint:
+        async def look() -> dict[str, Any]:
+            return {"before": await action.before(data)}
+
+        seen = await self._call(job, "before", leg, "transient", look)
+        return Checkpoint("apply", leg.name, seen.phase, seen.data, seen.at)
 
     async def _recover(self, job: Job, leg: CompiledLeg) -> Outcome:
         state = job.run.leg(leg.name)
@@ -186,18 +202,20 @@ class Stepper:
         async def ask() -> dict[str, Any]:
             receipt = await action.recover(data, key)
             if receipt is not None:
+                receipt = _with_before(receipt, state.before)
                 self._hold_checks(job, leg, receipt)
             return {"receipt": receipt.model_dump() if receipt else None}
 
         done = await self._call(job, "recover", leg, "transient", ask, key=key)
         if done.phase == "failed" and "receipt" in done.data:
             done = Checkpoint("apply", leg.name, "failed", done.data, done.at)
-        return self._applied(leg, action, done, _lock(leg, action, data))
+        return self._applied(job, leg, action, done, _lock(leg, action, data))
 
-    def _applied(self, leg: CompiledLeg, action: Action[Any], done: Checkpoint, lock: tuple[str, ...]) -> Outcome:
-        receipt = done.data.get("receipt")
-        used = _use(leg, action, receipt)
-        unsettled = done.phase == "failed" and done.data["error"]["kind"] in {"ambiguous", "auth"}
+    def _applied(
+        self, job: Job, leg: CompiledLeg, action: Action[Any], done: Checkpoint, lock: tuple[str, ...]
+    ) -> Outcome:
+        used = _use(leg, action, done.data.get("receipt"))
+        unsettled = undecided(evolve(job.run, done).leg(leg.name))
         return Outcome(done, used=used, unlock=() if unsettled else lock)
 
     async def _undo(self, job: Job, leg: CompiledLeg) -> Outcome:
@@ -345,6 +363,10 @@ def _named(work: Work) -> tuple[str, str | None]:
 def _again(action: Action[Any], state: LegState) -> Record:
     """The input exactly as it was sent, so that a repeated request is the same request."""
     return action.input_model().model_validate(state.input)
+
+
+def _with_before(receipt: Receipt, before: dict[str, Any] | None) -> Receipt:
+    return receipt if before is None else receipt.model_copy(update={"undo": {**receipt.undo, "before": before}})
 
 
 def _sent(data: Record) -> dict[str, Any]:

@@ -93,8 +93,10 @@ with t.step_span(run, "r1", 2, "apply"):
     telemetry = Telemetry("crossdock", Redactor(), env=to(collector))
     second = timedelta(seconds=1)
     webhook = PastSpan("webhook", T0, T0 + second)
-    telemetry.reemit(run, "r1", webhook=webhook, steps=[PastSpan("hydrate", T0, T0 + second, seq=1)])
-    telemetry.emit_interrupted(run, "r1", PastSpan("apply", T0 + second, T0 + 9 * second, seq=2))
+    hydrate = PastSpan("hydrate", T0, T0 + second, seq=1)
+    apply = PastSpan("apply", T0 + second, T0 + 9 * second, seq=2, error="interrupted")
+    for _ in range(2):
+        telemetry.reemit(run, "r1", root=webhook, steps=[hydrate, apply])
     with telemetry.step_span(run, "r1", 3, "recover"):
         pass
     telemetry.emit_run_span(run, "run", T0, T0 + 10 * second, ok=True)
@@ -111,11 +113,35 @@ with t.step_span(run, "r1", 2, "apply"):
     assert len({s.trace_id for s in collector.spans}) == 1
     counts = Counter(s.span_id for s in collector.spans)
     assert sorted(counts.values()) == [1, 1, 1, 1, 2, 2]
-    (apply,) = collector.named("apply")
-    assert (apply.status.code, apply.status.message) == (2, "interrupted")
+    (cut,) = collector.named("apply")
+    assert (cut.status.code, cut.status.message) == (2, "interrupted")
     first, again = collector.named("hydrate")
     assert REEMITTED not in attributes(first)
     assert attributes(again) == {REEMITTED: True}
+
+
+async def test_what_a_process_told_itself_it_does_not_tell_again() -> None:
+    exporter = InMemorySpanExporter()
+    telemetry = Telemetry("crossdock", Redactor(), exporter=exporter)
+    run = telemetry.new_trace()
+    with telemetry.webhook_span(run, "webhook"), telemetry.step_span(run, "r", 1, "hydrate"):
+        pass
+    steps = [PastSpan("hydrate", T0, T0, seq=1), PastSpan("plan", T0, T0, seq=2)]
+    telemetry.reemit(run, "r", root=PastSpan("webhook", T0, T0), steps=steps)
+    await stop(telemetry)
+    assert [s.name for s in exporter.get_finished_spans()] == ["hydrate", "webhook", "plan"]
+
+
+async def test_a_hurry_exports_at_once_in_the_background(collector: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
+    telemetry = Telemetry("crossdock", Redactor(), env={**os.environ, **to(collector)})
+    with telemetry.step_span(telemetry.new_trace(), "r", 1, "s"):
+        pass
+    telemetry.hurry()
+    async with asyncio.timeout(10):
+        await collector.arrived.wait()
+    assert len(collector.spans) == 1
+    await stop(telemetry)
 
 
 async def test_an_exception_is_recorded_and_goes_on(collector: Any) -> None:
@@ -220,7 +246,7 @@ def test_without_an_exporter_ids_are_there_and_threads_are_not(env: dict[str, st
         assert child.get_span_context().trace_id == run.trace_id
     assert not trace.get_current_span().get_span_context().is_valid
     telemetry.emit_run_span(run, "run", T0, T0, ok=True)
-    telemetry.reemit(run, "r", webhook=PastSpan("w", T0, T0))
+    telemetry.reemit(run, "r", root=PastSpan("w", T0, T0))
     assert telemetry.flush()
     assert telemetry.shutdown()
     assert threading.active_count() == threads

@@ -38,7 +38,7 @@ class PipedriveConfig(ConnectionConfig):
     burst: int | None = Field(
         default=None,
         ge=1,
-        description="at most so many requests in two seconds; without it Pipedrive's own x-ratelimit headers are kept to",
+        description="at most so many requests in two seconds; without it Pipedrive's own x-ratelimit headers count",
     )
 
     @field_validator("base_url")

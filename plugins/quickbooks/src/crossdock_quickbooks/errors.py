@@ -44,7 +44,8 @@ def error_of(reply: Reply, now: datetime, redactor: Redactor) -> ConnectorError 
     if reply.status == 429 or any(code == _THROTTLED for code, _, _ in told):
         asked = retry_after(reply.headers.get("retry-after"), now)
         said = told[0][1] if told else "too many requests"
-        return TransientError(f"QuickBooks: {said}", code=_THROTTLED, retry_after=_PAUSE if asked is None else asked, request_id=tid)
+        wait = _PAUSE if asked is None else asked
+        return TransientError(f"QuickBooks: {said}", code=_THROTTLED, retry_after=wait, request_id=tid)
     if not told:
         error = default_error(reply, now, redactor)
         if error is not None:

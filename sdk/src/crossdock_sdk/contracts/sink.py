@@ -70,6 +70,15 @@ class Action(ABC, Generic[Input]):
                         return argument
         raise TypeError(f"{cls.__name__} names no input model: write `class {cls.__name__}(Action[Model])`")
 
+    async def before(self, data: Input) -> dict[str, Any] | None:
+        """What stands now where `apply` will write, for an `undo` that restores it; None if undo needs nothing.
+
+        It only reads. The runtime calls it before a try that no earlier try can have anticipated, commits the
+        answer with the intent, and hands it to `undo` as `receipt.undo["before"]`: so a crash, or a reply that
+        got lost, never lets our own written value pass for the earlier one. Plain JSON data.
+        """
+        return None
+
     @abstractmethod
     async def apply(self, data: Input, key: str) -> Receipt:
         """Write. `key` (36 characters of [0-9a-f-]) is the same in every try: give it to the vendor."""

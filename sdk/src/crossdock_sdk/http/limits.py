@@ -14,7 +14,7 @@ from crossdock_sdk.errors import ThrottledError
 from crossdock_sdk.http.layer import Layer
 
 LONGEST_NAP = 2.0
-"""Seconds that a request may wait in memory; a longer wait is the run's: it goes to the journal, and no task sleeps on it."""
+"""Seconds that a request may wait in memory; a longer wait goes to the journal, and no task sleeps on it."""
 
 
 @dataclass(frozen=True, slots=True)
