@@ -1,6 +1,7 @@
 # Needs make and Python 3.11 or newer; everything else is installed into .venv, pinned by constraints.txt.
 #   make demo [ARGS=…]   the whole thing against simulated vendors
 #   make test [ARGS=…]   all tests, or `make test ARGS="core/tests -k journal"`
+#   make kill            the test of random kills at its full size: 30 kills under 200 deals
 #   make check           style, types, import rules
 #   make fmt             format, and fix what can be fixed
 #   make install         .venv with all of it
@@ -15,7 +16,7 @@ DEV_TOOLS := import tomllib; print("\n".join(tomllib.load(open("pyproject.toml",
 OLD_ENOUGH := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check fmt
+.PHONY: help install demo test kill check fmt
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -27,6 +28,9 @@ demo: $(VENV)/.runtime
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+kill: $(VENV)/.dev
+	CROSSDOCK_TEST_DEALS=200 CROSSDOCK_TEST_KILLS=30 $(BIN)/python -m pytest tests/e2e/test_kill.py $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

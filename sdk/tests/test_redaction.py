@@ -35,6 +35,17 @@ def test_a_secret_is_masked_in_every_usual_form(form: str) -> None:
     assert form not in redactor.text(f"a {form} b")
 
 
+@pytest.mark.parametrize("before", ["", "u", "us", "use"])
+@pytest.mark.parametrize("after", ["", ":", ":x", ":xy"])
+def test_a_secret_is_masked_inside_longer_base64(before: str, after: str) -> None:
+    redactor = Redactor()
+    redactor.add(SECRET)
+    encoded = base64.b64encode((before + SECRET + after).encode()).decode()
+    shown = redactor.text(encoded)
+    assert MASK in shown
+    assert len(shown.replace(MASK, "")) <= 2 * 4 + len(after)
+
+
 @settings(deadline=None)
 @given(st.lists(secrets, min_size=1, max_size=5), st.text())
 def test_no_registered_secret_is_ever_left(registered: list[str], around: str) -> None:

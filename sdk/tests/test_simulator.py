@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -154,6 +155,27 @@ async def test_a_fault_strikes_only_what_matches_and_as_often_as_said() -> None:
 async def test_a_fault_without_a_limit_strikes_always() -> None:
     async with playing(Fault(kind="status", times=None)) as (_, api):
         assert {(await failure(api)).status for _ in range(3)} == {503}
+
+
+async def test_a_client_that_hangs_up_while_it_asks_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    started = asyncio.Event()
+
+    class Slow(Acme):
+        async def create(self, request: Request) -> Response:
+            started.set()
+            return await super().create(request)
+
+    simulator = Slow()
+    async with serve(Starlette(routes=[Mount("/acme", simulator)])) as url:
+        address = httpx.URL(url)
+        _, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(b'POST /acme/notes HTTP/1.1\r\nhost: a\r\ncontent-length: 99\r\n\r\n{"text":')
+        await started.wait()
+        writer.close()
+        await writer.wait_closed()
+    assert simulator.notes == []
+    assert [(r["body"], r["status"]) for r in simulator.requests] == [('{"text":', 499)]
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_a_fault_that_is_misspelt_is_refused() -> None:

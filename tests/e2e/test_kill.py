@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections import Counter
 from typing import Any
 
-DEALS = 200
-KILLS = 30
-SEED = 20261123
+import pytest
+
+DEALS = int(os.environ.get("CROSSDOCK_TEST_DEALS", "60"))
+KILLS = int(os.environ.get("CROSSDOCK_TEST_KILLS", "8"))
+SEED = int(os.environ.get("CROSSDOCK_TEST_SEED", "20261123"))
 
 
-async def test_thirty_kills_under_two_hundred_deals(firm: Any) -> None:
+@pytest.mark.timeout(120 + DEALS + 5 * KILLS)
+async def test_kills_at_random_moments_lose_nothing_and_make_nothing_twice(firm: Any) -> None:
     rng = random.Random(SEED)
     firm.flow["legs"]["task"]["enabled"] = True
     firm.flow["retry"] = {"attempts": 10, "first": "200ms", "factor": 2, "max": "2s"}
@@ -36,7 +40,7 @@ async def test_thirty_kills_under_two_hundred_deals(firm: Any) -> None:
 
     await asyncio.gather(closing(), killing())
     await crm.settle()
-    runs = await firm.ended(DEALS, patience=150)
+    runs = await firm.ended(DEALS, patience=60 + DEALS)
     assert Counter(r["status"] for r in runs) == {"succeeded": DEALS}
     assert len({r["key"] for r in runs}) == len(runs) == DEALS
 

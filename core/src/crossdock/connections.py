@@ -8,7 +8,7 @@ from typing import Any
 
 from crossdock_sdk import Action, ConfigError, Connection, Context, Notifier, Source
 
-from crossdock.config.load import ConnectionSpec
+from crossdock.config.load import ConnectionSpec, Stopped
 from crossdock.plugins import Registry
 
 
@@ -23,7 +23,9 @@ class Connections:
         specs: Mapping[str, ConnectionSpec],
         registry: Registry,
         context_for: Callable[[str], Context],
+        stopped: Mapping[str, Stopped] | None = None,
     ) -> None:
+        self.stopped = stopped or {}
         self._specs = dict(specs)
         self._registry = registry
         self._context_for = context_for
@@ -38,6 +40,12 @@ class Connections:
         """Connection name → connector name."""
         return {name: spec.connector for name, spec in self._specs.items()}
 
+    def brings_events(self, name: str) -> bool:
+        """Whether deliveries to this connection make sense, as far as one can know."""
+        if name in self.stopped:
+            return True
+        return name in self._specs and self._specs[name].connector in self._registry.sources
+
     def source(self, name: str) -> Source:
         """The source of a connection."""
         return self._part(name, "source", self._registry.sources.get(self._spec(name).connector))  # type: ignore[no-any-return]
@@ -51,7 +59,7 @@ class Connections:
         found = self._registry.action(self._spec(name).connector, action)
         return self._part(name, f"action {action}", found)  # type: ignore[no-any-return]
 
-    def replace(self, specs: Mapping[str, ConnectionSpec], registry: Registry) -> None:
+    def replace(self, specs: Mapping[str, ConnectionSpec], registry: Registry, stopped: Mapping[str, Stopped]) -> None:
         """Take a new configuration; a connection whose settings are as before stays open.
 
         One that changed is closed by the next `close_retired`, when nothing can be using it any more.
@@ -61,7 +69,7 @@ class Connections:
                 self._retired.append(live)
                 del self._live[name]
                 self._parts = {key: part for key, part in self._parts.items() if key[0] != name}
-        self._specs, self._registry = dict(specs), registry
+        self._specs, self._registry, self.stopped = dict(specs), registry, stopped
 
     async def close_retired(self) -> None:
         """Close what earlier configurations had."""
@@ -75,6 +83,8 @@ class Connections:
         await self.close_retired()
 
     def _spec(self, name: str) -> ConnectionSpec:
+        if name in self.stopped:
+            raise ConfigError(f"connection {name}: {self.stopped[name].reason}")
         if name not in self._specs:
             raise ConfigError(f"connection {name} is no longer in the configuration; put it back, then replay")
         return self._specs[name]
@@ -85,7 +95,7 @@ class Connections:
             kind = self._registry.connections.get(spec.connector)
             if kind is None:
                 raise ConfigError(f"connection {name}: no connector {spec.connector} is installed")
-            self._live[name] = kind(spec.config, self._context_for(name))
+            self._live[name] = _made(kind, name, spec.connector, spec.config, self._context_for(name))
         return self._live[name]
 
     def _part(self, name: str, what: str, kind: Callable[[Connection], Any] | None) -> Any:
@@ -93,5 +103,16 @@ class Connections:
             raise ConfigError(f"connection {name} ({self._spec(name).connector}) has no {what}")
         key = (name, what)
         if key not in self._parts:
-            self._parts[key] = kind(self._connection(name))
+            self._parts[key] = _made(kind, name, self._spec(name).connector, self._connection(name))
         return self._parts[key]
+
+
+def _made(kind: Callable[..., Any], name: str, connector: str, *arguments: Any) -> Any:
+    """An object of a connector's class. Raises `ConfigError` whatever its code raises."""
+    try:
+        return kind(*arguments)
+    except ConfigError:
+        raise
+    except Exception as error:
+        told = f"connection {name}: the connector {connector} failed to start: {type(error).__name__}: {error}"
+        raise ConfigError(told) from error

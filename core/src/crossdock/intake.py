@@ -81,8 +81,11 @@ class Intake:
     async def _take(self, connection: str, request: WebhookRequest, trace: RunTrace) -> Receiving:
         try:
             source = self._connections.source(connection)
-        except ConfigError:
-            raise RefusedError(404, "no such webhook") from None
+        except ConfigError as error:
+            if not self._connections.brings_events(connection):
+                raise RefusedError(404, "no such webhook") from None
+            _log.error("a delivery to %s cannot be taken: %s", connection, error)
+            raise RefusedError(503, "deliveries cannot be taken at the moment") from None
         try:
             reply = source.handshake(request)
             if reply is not None:
@@ -95,6 +98,10 @@ class Intake:
         except PayloadError as error:
             _log.warning("a delivery to %s cannot be read: %s", connection, error)
             raise RefusedError(422, "the body is not what the vendor documents") from None
+        except Exception:
+            # A bug of the connector: the vendor shall deliver again, once it is mended.
+            _log.exception("the connector of %s failed over a delivery", connection)
+            raise RefusedError(500, "the connector failed over the delivery") from None
         return await self.accept(connection, events, trace)
 
     async def accept(self, connection: str, events: list[Event], trace: RunTrace) -> Receiving:

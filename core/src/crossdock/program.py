@@ -72,6 +72,10 @@ class Programs:
         self._ready.move_to_end(plan_hash)
         return self._ready[plan_hash]
 
+    async def notifiers(self, plan_hash: str) -> tuple[str, ...]:
+        """Who is told of the plan's runs, whether or not it can run now."""
+        return Flow.from_plan(await self._journal.plan(plan_hash)).notify
+
     def forget(self) -> None:
         """Compile anew: connections or plugins have changed."""
         self._ready.clear()

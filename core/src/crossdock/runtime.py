@@ -8,9 +8,10 @@ import logging
 import os
 import random
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from crossdock_sdk import Context, Redactor
+from crossdock_sdk.contracts.connection import secrets_of
 
 from crossdock import __version__
 from crossdock.alerts import Courier, Links
@@ -57,7 +58,8 @@ class Crossdock:
         self.redactor = Redactor()
         for secret in (settings.secret_key, settings.admin_token):
             if secret is not None:
-                self.redactor.add(secret.get_secret_value())
+                # The vault's key may be several, newest first.
+                self.redactor.add(secret.get_secret_value(), *secret.get_secret_value().split(","))
         self.telemetry = Telemetry("crossdock", self.redactor, env=env)
         self.metrics = RuntimeMetrics(__version__)
         self.loaded: Loaded
@@ -70,7 +72,7 @@ class Crossdock:
     async def start(self) -> None:
         """Load the configuration, open the journal, take up what was left. Raises `ConfigProblems`, `JournalError`."""
         self._seen = self._stamp()
-        loaded = load(self.settings.config, env=self._env, registry=self.registry)
+        loaded = load(self.settings.config, env=self._env, registry=self.registry, lenient=True)
         self.loaded = loaded
         self.journal = open_journal(self.settings.database_url, redact=self.redactor.text)
         await self.journal.open()
@@ -79,11 +81,18 @@ class Crossdock:
         path = database_path(self.settings.database_url)
         key = secret_key(given.get_secret_value() if given else None, path)
         self._vault = Vault(self.journal, key, owner, self.now)
-        self.connections = Connections(self.loaded.connections, self.registry, self._context)
+        self.connections = Connections(loaded.connections, self.registry, self._context, loaded.stopped)
         self.programs = Programs(self.journal, self.registry, self.connections.connectors)
         recorder = Recorder(self.journal, self.telemetry, self.metrics, self.now, Links(self.settings.public_url))
         self.stepper = Stepper(
-            self.journal, recorder, self.connections, self.telemetry, self.metrics, self.now, self.rng
+            self.journal,
+            recorder,
+            self.connections,
+            self.telemetry,
+            self.metrics,
+            self.now,
+            self.rng,
+            timedelta(seconds=self.settings.step_timeout),
         )
         self.intake = Intake(
             self.journal,
@@ -125,7 +134,7 @@ class Crossdock:
     async def reload(self) -> tuple[str, ...]:
         """Take the routing file as it is now; returns what is wrong with it, and then the old one goes on."""
         try:
-            loaded = load(self.settings.config, env=self._env, registry=self.registry)
+            loaded = load(self.settings.config, env=self._env, registry=self.registry, lenient=True)
         except ConfigProblems as wrong:
             self.problems = tuple(str(problem) for problem in wrong.problems)
             for problem in self.problems:
@@ -146,8 +155,13 @@ class Crossdock:
         """Store the plans that new runs will keep, then use them; paused connections try their credentials anew."""
         for flow in loaded.flows.values():
             await self.journal.store_plan(flow.plan_hash, flow.flow.name, flow.flow.to_plan())
+        # Not only once a connection is in use: one vendor's data may hold what opens another.
+        for spec in loaded.connections.values():
+            self.redactor.add(*secrets_of(spec.config))
         self.loaded = loaded
-        self.connections.replace(loaded.connections, self.registry)
+        for name, stopped in loaded.stopped.items():
+            _log.error("connection %s is stopped, and the flows that need it wait: %s", name, stopped.reason)
+        self.connections.replace(loaded.connections, self.registry, loaded.stopped)
         self.programs.forget()
         for name in self.connections.names():
             await self.stepper.resume(name)

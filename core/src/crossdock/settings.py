@@ -31,6 +31,9 @@ class Settings(BaseModel):
     concurrency: int = Field(default=32, ge=1, le=1000, description="runs performed at once")
     max_body: int = Field(default=1_048_576, ge=1024, description="largest webhook body taken, in bytes")
     grace: float = Field(default=25, ge=0, le=600, description="seconds that steps in hand have to finish at a stop")
+    step_timeout: float = Field(
+        default=120, gt=0, le=120, description="seconds after which a connector that does not answer is cut off"
+    )
     watch: float = Field(default=1, ge=0, le=3600, description="seconds between looks at the routing file; 0: never")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     log_format: str = Field(default="json", pattern="^(json|text)$")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from crossdock_sdk import (
     Action,
+    ConfigError,
     ConnectorError,
     DiscrepancyError,
     Event,
+    EventSpec,
     Receipt,
     Record,
     RejectedError,
@@ -128,7 +130,7 @@ class Stepper:
 
         async def read() -> dict[str, Any]:
             source = self.connections.source(job.program.flow.source)
-            records = await source.hydrate(told)
+            records = _as_declared(await source.hydrate(told), job.program.spec)
             return {"records": {name: record.model_dump() for name, record in records.items()}}
 
         done = await self._call(job, "hydrate", None, "transient", read)
@@ -163,19 +165,20 @@ class Stepper:
         key = leg_key(job.run.root, leg.name, state.generation)
         lock = _lock(leg, action, data)
         before = state.before
-        if not redo and type(action).before is not Action.before:
+        intent: dict[str, Any] = {"key": key, "input": _sent(data), "redo": redo}
+        if not redo and leg.looks_first:
             await self.recorder.append(job, [], RunUpdate(str(Status.RUNNING), leg=leg.name), acquire=lock)
             seen = await self._before(job, leg, action, data)
             if seen.phase == "failed":
                 return Outcome(seen, unlock=lock)
             before = seen.data["before"]
-        intent = {"key": key, "input": _sent(data), "redo": redo}
+            intent["looked"] = True
         if before is not None:
             intent["before"] = before
         await self.recorder.intend(job, "apply", leg.name, intent, lock)
 
         async def write() -> dict[str, Any]:
-            receipt = _with_before(await action.apply(data, key), before)
+            receipt = _with_before(_receipt(action, "apply", await action.apply(data, key)), before)
             if redo and action.redo == "native_key" and not await action.exists(receipt):
                 raise RejectedError(
                     f"the vendor repeats an old reply, but {receipt.id} does not exist any more; replay"
@@ -191,7 +194,7 @@ class Stepper:
             return {"before": await action.before(data)}
 
         seen = await self._call(job, "before", leg, "transient", look)
-        return Checkpoint("apply", leg.name, seen.phase, seen.data, seen.at)
+        return Checkpoint("apply", leg.name, seen.phase, {**seen.data, "in": "before"}, seen.at)
 
     async def _recover(self, job: Job, leg: CompiledLeg) -> Outcome:
         state = job.run.leg(leg.name)
@@ -202,7 +205,7 @@ class Stepper:
         async def ask() -> dict[str, Any]:
             receipt = await action.recover(data, key)
             if receipt is not None:
-                receipt = _with_before(receipt, state.before)
+                receipt = _with_before(_receipt(action, "recover", receipt), state.before)
                 self._hold_checks(job, leg, receipt)
             return {"receipt": receipt.model_dump() if receipt else None}
 
@@ -263,6 +266,9 @@ class Stepper:
         connection = leg.leg.connection if leg else job.program.flow.source
         started = time.perf_counter()
         seq = job.run.steps if kind in _WITH_INTENT else job.run.steps + 1
+        if kind == "before":
+            # The intent that follows has this number.
+            seq = -seq
         with self._span(job, kind, leg, seq, **attributes) as span:
             try:
                 async with asyncio.timeout(self.timeout.total_seconds()):
@@ -286,7 +292,8 @@ class Stepper:
                 "message": f"no answer from the connector within {self.timeout.total_seconds():g} s",
             }
         else:
-            facts = {"kind": foreign, "message": f"the connector failed: {type(error).__name__}: {error}"}
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            facts = {"kind": foreign, "message": f"the connector failed: {said}"}
         data: dict[str, Any] = {"error": facts | {"jitter": round(self.random.random(), 3)}}
         if isinstance(error, DiscrepancyError):
             data["receipt"] = error.receipt.model_dump()
@@ -375,8 +382,27 @@ def _sent(data: Record) -> dict[str, Any]:
     return data.model_dump(exclude_defaults=True, exclude=derived)
 
 
+def _as_declared(records: Mapping[str, Any], spec: EventSpec) -> Mapping[str, Record]:
+    """The records of a hydrated event. Raises `TypeError` if they are not those that its spec declares."""
+    wrong = [n for n, kind in spec.records.items() if not isinstance(records.get(n), kind)]
+    wrong += [n for n in records if n not in spec.records]
+    if wrong:
+        raise TypeError(f"hydrate did not return {', '.join(wrong)} as its EventSpec declares")
+    return records
+
+
+def _receipt(action: Action[Any], method: str, returned: object) -> Receipt:
+    if isinstance(returned, action.receipt):
+        return returned
+    raise TypeError(f"{action.name}: {method} returned a {type(returned).__name__}, not a {action.receipt.__name__}")
+
+
 def _lock(leg: CompiledLeg, action: Action[Any], data: Record) -> tuple[str, ...]:
-    name = action.serialize_by(data)
+    try:
+        name = action.serialize_by(data)
+    except Exception as error:
+        told = f"{leg.leg.do}: the connector failed in serialize_by: {type(error).__name__}: {error}"
+        raise ConfigError(told) from error
     return (f"{leg.leg.connection}:{action.object or action.name}:{name}",) if name is not None else ()
 
 

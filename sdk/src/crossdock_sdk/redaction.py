@@ -15,6 +15,8 @@ _SHORTEST = 6
 class Redactor:
     """Replaces registered secrets, and their base64, URL-encoded and JSON-escaped forms, wherever they stand.
 
+    Base64 also where the secret is part of what was encoded, as a password is in HTTP Basic credentials.
+
     Values shorter than six characters are not registered: masking them would garble ordinary text. (The
     settings models are the place to refuse such short secrets.)
     """
@@ -63,5 +65,15 @@ def _forms(secret: str) -> frozenset[str]:
     raw = secret.encode("utf-8", "surrogatepass")
     escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     quoted = {quote(raw, safe=""), quote_plus(raw)}
-    encoded = {base64.b64encode(raw).decode().rstrip("="), base64.urlsafe_b64encode(raw).decode().rstrip("=")}
-    return frozenset({secret} | escaped | quoted | encoded)
+    return frozenset({secret} | escaped | quoted | _encoded(raw))
+
+
+def _encoded(raw: bytes) -> set[str]:
+    """Base64 of the secret alone, and what is certain of it where other text stands before and after it."""
+    found: set[str] = set()
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        found.add(encode(raw).decode().rstrip("="))
+        for before in range(3):
+            whole = encode(bytes(before) + raw).decode()
+            found.add(whole[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6])
+    return found

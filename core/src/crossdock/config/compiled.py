@@ -25,6 +25,11 @@ class CompiledLeg:
     def name(self) -> str:
         return self.leg.name
 
+    @property
+    def looks_first(self) -> bool:
+        """Whether the action reads what stands before it writes."""
+        return self.action_class is not None and self.action_class.before is not Action.before
+
 
 @dataclass(frozen=True, slots=True)
 class CompiledCheck:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from crossdock.config.salvage import salvage_flow
 from crossdock.plugins import Registry
 from crossdock.words import did_you_mean
 
-__all__ = ("ConfigProblems", "ConnectionSpec", "Loaded", "Problem", "load")
+__all__ = ("ConfigProblems", "ConnectionSpec", "Loaded", "Problem", "Stopped", "load")
 
 _KEYS = ("version", "connections", "flows")
 
@@ -38,16 +38,36 @@ class ConnectionSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """A connection that cannot be used, because its plugin did not load."""
+
+    connector: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """A routing file without mistakes."""
 
     routing: RoutingFile
     connections: Mapping[str, ConnectionSpec]
     flows: Mapping[str, CompiledFlow]
+    stopped: Mapping[str, Stopped] = field(default_factory=dict)
 
 
-def load(source: Path | str, *, env: Mapping[str, str], registry: Registry, file: str = "crossdock.yaml") -> Loaded:
-    """Load a `Path`, or the text itself (`file` then names it in messages). Raises `ConfigProblems`."""
+def load(
+    source: Path | str,
+    *,
+    env: Mapping[str, str],
+    registry: Registry,
+    file: str = "crossdock.yaml",
+    lenient: bool = False,
+) -> Loaded:
+    """Load a `Path`, or the text itself (`file` then names it in messages). Raises `ConfigProblems`.
+
+    `lenient`: a connection whose plugin did not load is `stopped`, not a mistake, so that it stops only the
+    flows that need it.
+    """
     if isinstance(source, Path):
         file = str(source)
         try:
@@ -57,14 +77,18 @@ def load(source: Path | str, *, env: Mapping[str, str], registry: Registry, file
             raise ConfigProblems([Problem(file, 1, 1, "", f"cannot be read: {reason}")]) from None
     else:
         text = source
-    return _Load(read_yaml(text), file, env, registry).run()
+    return _Load(read_yaml(text), file, env, registry, lenient).run()
 
 
 class _Load:
-    def __init__(self, document: Document, file: str, env: Mapping[str, str], registry: Registry) -> None:
+    def __init__(
+        self, document: Document, file: str, env: Mapping[str, str], registry: Registry, lenient: bool
+    ) -> None:
         self._document = document
         self._file = file
         self._registry = registry
+        self._lenient = lenient
+        self._stopped: dict[str, Stopped] = {}
         self._findings: list[Finding] = []
         self._interpolation = Interpolation(env, self._report)
         self._entries: dict[str, ConnectionEntry] = {}
@@ -85,7 +109,7 @@ class _Load:
             raise ConfigProblems(problems)
         flows: dict[str, Flow] = {name: compiled.flow for name, compiled in self._flows.items()}
         routing = RoutingFile(version=1, connections=self._entries, flows=flows)
-        return Loaded(routing, self._specs, self._flows)
+        return Loaded(routing, self._specs, self._flows, self._stopped)
 
     def _root(self) -> dict[str, Any]:
         data = self._document.data
@@ -126,7 +150,11 @@ class _Load:
         connector = body["connector"]
         kind = self._registry.connections.get(connector)
         if kind is None:
-            self._report((*path, "connector"), self._no_connector(connector))
+            why = self._no_connector(connector)
+            if self._lenient and self._registry.broken(connector):
+                self._stopped[name] = Stopped(connector, why)
+            else:
+                self._report((*path, "connector"), why)
             return
         settings = {key: value for key, value in body.items() if key != "connector"}
         shown = {key: value for key, value in raw.items() if key != "connector"}
@@ -164,7 +192,8 @@ class _Load:
         checked = check_flow(
             salvaged.flow, self._registry, connectors, lost=salvaged.lost, event_known=salvaged.event_known
         )
-        self._findings += [Finding((*path, *f.path), f.message, f.hint) for f in checked.findings]
+        if not self._stopped.keys() & _needed(salvaged.flow):
+            self._findings += [Finding((*path, *f.path), f.message, f.hint) for f in checked.findings]
         self._flows[name] = checked.compiled
 
     def _report(self, path: tuple[str, ...], message: str) -> None:
@@ -187,3 +216,8 @@ class _Load:
             hint = masked(found.hint) if found.hint else None
             problems.append(Problem(self._file, *mark, ".".join(found.path), masked(found.message), hint))
         return list(dict.fromkeys(problems))
+
+
+def _needed(flow: Flow) -> set[str]:
+    """The connections without which the flow cannot run."""
+    return {flow.source, *(leg.connection for leg in flow.legs if leg.enabled)}

@@ -165,12 +165,12 @@ class Flow(_Model):
 
 
 class ConnectionEntry(_Model):
-    """One configured account. `settings` holds secrets in clear; `raw` is as in the file, safe to show."""
+    """One configured account. `settings` holds secrets in clear, and so may `raw`, which is as in the file."""
 
     name: str = Field(pattern=NAME)
     connector: str
     settings: dict[str, Any] = Field(default_factory=dict, repr=False)
-    raw: dict[str, Any] = Field(default_factory=dict)
+    raw: dict[str, Any] = Field(default_factory=dict, repr=False)
 
 
 class RoutingFile(_Model):

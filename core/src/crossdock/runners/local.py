@@ -178,7 +178,7 @@ class LocalRunner:
         """Say in the run's history that its performer vanished, and in what."""
         _log.warning("this run's performer vanished; it goes on here")
         cut_off = [name for name, leg in job.run.legs.items() if leg.phase is Phase.SENT]
-        asking = in_hand(decide(job.program.plan, job.run, self._now()))
+        asking = in_hand(decide(job.program.plan, job.run, self._now()), job.program)
         facts = {"owner": self.owner, "cut_off": cut_off, "in_hand": asking}
         await self._stepper.recorder.note(job, "takeover", facts)
 
@@ -199,7 +199,8 @@ class LocalRunner:
 
     async def _stuck(self, claimed: ClaimedRun, message: str) -> None:
         _log.error("%s", message)
-        await post(self._journal, stuck_alert(claimed.row, message, self._now()), (), self._now())
+        notifiers = await self._programs.notifiers(claimed.row.plan_hash)
+        await post(self._journal, stuck_alert(claimed.row, message, self._now()), notifiers, self._now())
         update = RunUpdate(
             str(Status.WAITING),
             due_at=self._now() + STUCK,

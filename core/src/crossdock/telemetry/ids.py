@@ -90,7 +90,10 @@ class PastSpan:
 
 
 def step_span_id(run_id: str, seq: int) -> int:
-    """The span id of a run's step `seq` (its intent's number in the journal): the same in every process."""
+    """The span id of a run's step `seq` (its intent's number in the journal, negated for the look before a write).
+
+    The same in every process.
+    """
     digest = hashlib.blake2b(f"{run_id}\n{seq}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") or 1
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from crossdock.journal.base import RunRow, StoredEvent, StoredStep
-from crossdock.saga import Decision, Hydrate, Recover
+from crossdock.program import Program
+from crossdock.saga import Apply, Decision, Hydrate, Recover
 from crossdock.telemetry.ids import PastSpan
 
 _SPANNED = frozenset({"hydrate", "plan", "apply", "recover", "undo"})
@@ -20,13 +21,15 @@ def root(event: StoredEvent, row: RunRow) -> PastSpan:
     return PastSpan("replay", row.created_at, row.created_at, attributes={"crossdock.replay_of": row.replay_of})
 
 
-def in_hand(decision: Decision) -> str | None:
+def in_hand(decision: Decision, program: Program) -> str | None:
     """The title of a step that calls a vendor and has no intent in the journal while it does."""
     match decision:
         case Hydrate():
             return "hydrate"
         case Recover(leg):
             return f"recover {leg}"
+        case Apply(leg, redo=False) if program.leg(leg).looks_first:
+            return f"before {leg}"
         case _:
             return None
 
@@ -45,7 +48,11 @@ def story(steps: Sequence[StoredStep], began: datetime) -> list[PastSpan]:
             spans += _cut_off(begun, step, before)
             begun = None
         elif step.kind in _SPANNED and step.phase == "intent":
+            if step.data.get("looked"):
+                spans.append(_look(step, before))
             begun = step
+        elif step.data.get("in") == "before":
+            spans.append(_look(step, before))
         elif step.kind in _SPANNED:
             spans.append(_finished(step, begun if begun and _same(begun, step) else None, before))
             begun = None
@@ -57,6 +64,13 @@ def _finished(step: StoredStep, begun: StoredStep | None, before: datetime) -> P
     error = step.data.get("error", {}).get("message", "failed") if step.phase == "failed" else None
     seq, start = (begun.seq, begun.at) if begun else (step.seq, before)
     return PastSpan(_title(step), start, step.at, seq, _attributes(step), error)
+
+
+def _look(step: StoredStep, before: datetime) -> PastSpan:
+    """What a leg read before it wrote: told under the number of its intent, negated."""
+    error = step.data["error"]["message"] if step.phase == "failed" else None
+    named = _attributes(step) | {"crossdock.step": "before"}
+    return PastSpan(f"before {step.leg}", before, step.at, -step.seq, named, error)
 
 
 def _same(intent: StoredStep, step: StoredStep) -> bool:
@@ -72,7 +86,8 @@ def _cut_off(begun: StoredStep | None, takeover: StoredStep, before: datetime) -
     kind, _, leg = title.partition(" ")
     # The number that its checkpoint would have had, and its span did have, is the takeover's.
     named = {"crossdock.run": takeover.run_id, "crossdock.step": kind} | ({"crossdock.leg": leg} if leg else {})
-    return [PastSpan(title, before, takeover.at, takeover.seq, named, _CUT_OFF)]
+    seq = -takeover.seq if kind == "before" else takeover.seq
+    return [PastSpan(title, before, takeover.at, seq, named, _CUT_OFF)]
 
 
 def _title(step: StoredStep) -> str:

@@ -94,6 +94,9 @@ async def list_connections(runtime: Runtime) -> Response:
         state = await runtime.journal.connection_state(name)
         shown = {"name": name, "connector": connector, "status": state.status, "reason": state.reason}
         items.append(shown | {"since": state.since})
+    for name, stopped in runtime.connections.stopped.items():
+        shown = {"name": name, "connector": stopped.connector, "status": "stopped", "reason": stopped.reason}
+        items.append(shown | {"since": None})
     return ExactJSON({"items": items})
 
 

@@ -64,6 +64,10 @@ def install(app: FastAPI) -> None:
         reply.headers["Retry-After"] = "5"
         return reply
 
+    async def failed(_: Request, _error: Exception) -> Response:
+        return problem(500, "the server failed over this request; its log says why")
+
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(JournalError, unavailable)
+    app.add_exception_handler(Exception, failed)

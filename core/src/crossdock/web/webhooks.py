@@ -21,7 +21,7 @@ class TooLargeError(Exception):
 @router.post(
     "/webhooks/{connection}",
     summary="Take in a vendor's delivery",
-    responses={200: {"description": "on disk, or known already"}, **answers(401, 404, 413, 422, 503)},
+    responses={200: {"description": "on disk, or known already"}, **answers(401, 404, 413, 422, 500, 503)},
     response_class=ExactJSON,
 )
 async def deliver(connection: str, request: Request) -> Response:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import OrderedDict
-from collections.abc import Iterable
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
-from crossdock_sdk import Action, NotFoundError, ObjectRef, Receipt, Redo, RejectedError
+from crossdock_sdk import Action, NotFoundError, ObjectRef, Receipt, Redo, RejectedError, Reply
 
 from crossdock_asana.connection import AsanaConnection, segment
 from crossdock_asana.fields import CustomFields, held, opt_fields
@@ -16,25 +15,18 @@ Json = dict[str, Any]
 Change = TypeVar("Change", bound=ObjectRef)
 
 _CUSTOM = "custom_fields."
-_REMEMBERED = 1000
-_LOST: Final = object()
+_DUE = ("due_on", "due_at")
 
 
 class TaskChange(Action[Change]):
     """A partial PUT of one task.
 
-    `receipt.undo` has `before` and `written`, each {property: value} (`custom_fields.<gid>` for those),
-    and `lost`: properties whose earlier value went with a crashed process, for they already held ours when we
-    looked again. That is why a write that would bear repeating is declared a look-up: only `recover` can tell
-    such a property from one that the write never changed.
+    `before` and `undo["written"]` are {property: value}, with `custom_fields.<gid>` for those. A due date has
+    two properties of which Asana takes one at a time; the value of either is here the instant or else the day.
     """
 
-    redo = Redo.LOOKUP
+    redo = Redo.UPSERT
     connection: AsanaConnection
-
-    def __init__(self, connection: AsanaConnection) -> None:
-        super().__init__(connection)
-        self._earlier: OrderedDict[str, Json] = OrderedDict()
 
     @abstractmethod
     def plain(self, data: Change) -> Json:
@@ -43,125 +35,111 @@ class TaskChange(Action[Change]):
     def serialize_by(self, data: Change) -> str | None:
         return f"task:{data.id}"
 
-    async def apply(self, data: Change, key: str) -> Receipt:
-        """Only what is named is written. Raises `RejectedError` if nothing is."""
-        if key not in self._earlier:
-            self._remember(key, {})
-        task, wanted = await self._compare(data)
-        before, lost = self._before(key, task, wanted)
-        self._remember(key, before | dict.fromkeys(lost, _LOST))
-        written = await self._put(data.id, wanted)
-        return _receipt(data.id, written, wanted, before, lost)
+    async def before(self, data: Change) -> Json:
+        named = self._named(data)
+        task = await self._read(data.id, [*named, *([_CUSTOM] if data.custom else [])])
+        return {name: _value(task, name) for name in _custom(data, task) | named}
 
-    async def recover(self, data: Change, key: str) -> Receipt | None:
-        """The write took effect if the task holds all that it wrote."""
-        task, wanted = await self._compare(data)
-        matching = [name for name, value in wanted.items() if _value(task, name) == value]
-        if key not in self._earlier:
-            self._remember(key, dict.fromkeys(matching, _LOST))
-        if len(matching) < len(wanted):
-            return None
-        before, lost = self._before(key, task, wanted)
-        return _receipt(data.id, task, wanted, before, lost)
+    async def apply(self, data: Change, key: str) -> Receipt:
+        """Only what is named is written. The task's custom fields are read where they go by name."""
+        wanted = self._named(data)
+        if data.custom:
+            wanted = _custom(data, await self._read(data.id, [_CUSTOM])) | wanted
+        task = await self._put(data.id, wanted)
+        written = {name: _value(task, name, sent) for name, sent in wanted.items()}
+        return Receipt(id=data.id, url=task.get("permalink_url"), undo={"written": written})
 
     async def undo(self, receipt: Receipt) -> None:
-        """Restore what still holds our value; `RejectedError` names what a person must see to."""
-        before, written = receipt.undo.get("before", {}), receipt.undo.get("written", {})
+        """Restore what still holds our value. Raises `RejectedError` for what a person changed since."""
+        before, written = receipt.undo.get("before") or {}, receipt.undo["written"]
         try:
-            task = await self._read(receipt.id, before)
+            task = await self._read(receipt.id, written)
+            back, left = _reversal(written, before, task)
+            if back:
+                await self._put(receipt.id, back)
         except NotFoundError:
             return
-        stale = {name: value for name, value in before.items() if _value(task, name) != value}
-        ours = {name: value for name, value in stale.items() if _value(task, name) == written.get(name)}
-        if ours:
-            await self._put(receipt.id, _without_clash(ours))
-        problems = [
-            f"{_label(task, name)} was {value!r}, then ours {written.get(name)!r}, now {_value(task, name)!r}"
-            for name, value in stale.items()
-            if name not in ours
-        ]
-        problems += [f"the earlier value of {name} was lost in a crash" for name in receipt.undo.get("lost", ())]
-        if problems:
-            raise RejectedError(f"task {receipt.id} is left to a person: {'; '.join(problems)}")
+        if left:
+            reasons = "; ".join(left.values())
+            raise RejectedError(f"task {receipt.id} is not all put back: {reasons}", field=", ".join(left))
 
-    async def _compare(self, data: Change) -> tuple[Json, Json]:
-        """The task as it stands, and the properties that it should have."""
+    def _named(self, data: Change) -> Json:
+        """The properties that can be told without reading. Raises `RejectedError` for what may not be written."""
         plain = dict(self.plain(data))
         if "external" in plain:
             raise RejectedError(
                 "`external` carries Crossdock's own key: leave it out of native", field="native.external"
             )
-        native_custom = dict(plain.pop("custom_fields", {}))
-        if not plain and not native_custom and not data.custom:
+        custom = plain.pop("custom_fields", {})
+        if not isinstance(custom, dict):
+            raise RejectedError("native.custom_fields needs {gid: value}", field="native.custom_fields")
+        named = plain | {f"{_CUSTOM}{gid}": value for gid, value in custom.items()}
+        if not named and not data.custom:
             raise RejectedError("nothing to change: name at least one field", field="data")
-        task = await self._read(data.id, [*plain, *([_CUSTOM] if native_custom or data.custom else [])])
-        fields = CustomFields(task.get("custom_fields") or (), f"Asana task {data.id}")
-        custom = fields.to_asana(data.custom) | native_custom
-        if isinstance(plain.get("assignee"), str):
-            plain["assignee"] = await self._user(plain["assignee"])
-        return task, plain | {f"{_CUSTOM}{gid}": value for gid, value in custom.items()}
-
-    async def _user(self, ref: str) -> str:
-        if ref.isascii() and ref.isdigit():
-            return ref
-        try:
-            reply = await self.connection.api.get(f"/users/{segment(ref)}", params={"opt_fields": "gid"})
-        except RejectedError as error:
-            raise RejectedError(f"assignee {ref}: {error.message}", field="assignee", status=error.status) from None
-        return str(reply.require("data", "gid"))
+        return named
 
     async def _read(self, task: str, names: Iterable[str]) -> Json:
-        reply = await self.connection.api.get(f"/tasks/{segment(task)}", params={"opt_fields": _shown(names)})
-        if not isinstance(reply.require("data"), dict):
-            raise reply.unusable("`data` is not a task")
-        found: Json = reply.require("data")
-        return found
+        shown = {"opt_fields": _shown(names)}
+        return _task(await self.connection.api.get(f"/tasks/{segment(task)}", params=shown))
 
     async def _put(self, task: str, properties: Json) -> Json:
-        body = {name: value for name, value in properties.items() if not name.startswith(_CUSTOM)}
-        custom = {name.removeprefix(_CUSTOM): value for name, value in properties.items() if name not in body}
-        payload = {"data": body | ({"custom_fields": custom} if custom else {})}
+        body: Json = {}
+        for name, value in properties.items():
+            if name.startswith(_CUSTOM):
+                body.setdefault("custom_fields", {})[name.removeprefix(_CUSTOM)] = value
+            else:
+                body[name] = value
         shown = {"opt_fields": _shown(properties)}
-        reply = await self.connection.api.put(f"/tasks/{segment(task)}", json=payload, params=shown)
-        if not isinstance(reply.require("data"), dict):
-            raise reply.unusable("`data` is not a task")
-        written: Json = reply.require("data")
-        return written
-
-    def _before(self, key: str, task: Json, wanted: Json) -> tuple[Json, list[str]]:
-        """What to restore: {property: value before us}, and the properties whose value before us is lost."""
-        earlier = self._earlier.get(key, {})
-        before = {name: _value(task, name) for name, value in wanted.items() if _value(task, name) != value}
-        same = [name for name in earlier if name not in before]
-        lost = [name for name in same if earlier[name] is _LOST]
-        before |= {name: earlier[name] for name in same if earlier[name] is not _LOST}
-        if "due_on" in before and task.get("due_at"):
-            before["due_at"] = task["due_at"]
-        return before, lost
-
-    def _remember(self, key: str, values: Json) -> None:
-        self._earlier[key] = values
-        while len(self._earlier) > _REMEMBERED:
-            self._earlier.popitem(last=False)
+        return _task(await self.connection.api.put(f"/tasks/{segment(task)}", json={"data": body}, params=shown))
 
 
-def _receipt(task_id: str, task: Json, wanted: Json, before: Json, lost: list[str]) -> Receipt:
-    written = {name: _value(task, name, wanted.get(name)) for name in before}
-    undo = {"before": before, "written": written, "lost": lost}
-    return Receipt(id=task_id, url=task.get("permalink_url"), undo=undo)
+def _custom(data: ObjectRef, task: Json) -> Json:
+    """What `data` names of the task's custom fields, as Asana takes it. Raises `RejectedError`."""
+    fields = CustomFields(task.get("custom_fields") or (), f"Asana task {data.id}")
+    return {f"{_CUSTOM}{gid}": value for gid, value in fields.to_asana(data.custom).items()}
+
+
+def _reversal(written: Json, before: Mapping[str, Any], task: Json) -> tuple[Json, dict[str, str]]:
+    """What puts `before` back where our value stands, and for every other property why it must stay."""
+    back: Json = {}
+    left: dict[str, str] = {}
+    for name, ours in written.items():
+        now, label = _value(task, name), _label(task, name)
+        if name not in before:
+            left[label] = f"{label} is {now!r}, and what it was before our write is not known"
+        elif before[name] in (now, ours):
+            continue
+        elif now == ours:
+            back |= _restored(name, before[name])
+        else:
+            left[label] = f"{label} was {before[name]!r}, then ours {ours!r}, now {now!r}"
+    return back, left
+
+
+def _restored(name: str, value: Any) -> Json:
+    if name in _DUE:
+        name = "due_at" if "T" in (value or "") else "due_on"
+    return {name: value}
 
 
 def _shown(names: Iterable[str]) -> str:
-    """`opt_fields` that bring these properties, the link, and what setting them sets beside."""
+    """`opt_fields` that bring these properties and the link."""
     asked = ["permalink_url"]
     for name in names:
         if name.startswith(_CUSTOM):
             asked.append(opt_fields("custom_fields", values=True))
-        elif name == "due_on":
-            asked += ["due_on", "due_at"]
+        elif name in _DUE:
+            asked += _DUE
         else:
             asked.append(f"{name}.gid" if name in {"assignee", "assignee_section"} else name)
     return ",".join(dict.fromkeys(asked))
+
+
+def _task(reply: Reply) -> Json:
+    task = reply.require("data")
+    if not isinstance(task, dict) or not isinstance(task.get("gid"), str):
+        raise reply.unusable("`data` is not a task")
+    return task
 
 
 def _value(task: Json, name: str, missing: Any = None) -> Any:
@@ -169,6 +147,8 @@ def _value(task: Json, name: str, missing: Any = None) -> Any:
     if name.startswith(_CUSTOM):
         field = _custom_field(task, name)
         return missing if field is None else held(field)
+    if name in _DUE:
+        return task.get("due_at") or task.get("due_on", missing)
     value = task.get(name, missing)
     return value.get("gid") if isinstance(value, dict) else value
 
@@ -181,10 +161,3 @@ def _custom_field(task: Json, name: str) -> Json | None:
 def _label(task: Json, name: str) -> str:
     field = _custom_field(task, name) if name.startswith(_CUSTOM) else None
     return str(field.get("name", name)) if field else name
-
-
-def _without_clash(properties: Json) -> Json:
-    """Asana takes `due_on` or `due_at`, not both; the instant says more than its day."""
-    if properties.get("due_at"):
-        return {name: value for name, value in properties.items() if name != "due_on"}
-    return properties

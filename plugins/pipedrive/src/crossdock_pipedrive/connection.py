@@ -106,13 +106,6 @@ class PipedriveConnection(Connection):
                 raise reply.unusable("the list's next_cursor does not move on")
             cursor = following
 
-    async def changelog(self, deal_id: str) -> list[dict[str, Any]] | None:
-        """All changes of the deal's fields, as v1 lists them; None if the token may not read them."""
-        try:
-            return await self.listed(f"/api/v1/deals/{number(deal_id)}/changelog", dict)
-        except RejectedError:
-            return None
-
     def url(self, kind: str, record_id: str) -> str | None:
         """Deep link into Pipedrive's UI; None where `base_url` is the API host that all companies share."""
         if urlsplit(self.config.base_url).hostname == "api.pipedrive.com":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
 from crossdock_sdk import (
@@ -18,112 +19,71 @@ from crossdock_sdk import (
     Sink,
 )
 
-from crossdock_pipedrive.changes import Change, Fate, Written, changes_of
+from crossdock_pipedrive.changes import Change, changes_of, patch_body, reversal
 from crossdock_pipedrive.connection import PipedriveConnection, number
 from crossdock_pipedrive.replies import MISSHAPEN
-
-
-class DealUpdated(Receipt):
-    """`updated` names the fields that this write changed; a field that held its value already is left out.
-
-    `undo` has `written`: per field its name, API key, the value it had before, the value it has since, and
-    what is known of our part in it (see `crossdock_pipedrive.changes`).
-    """
-
-    updated: tuple[str, ...] = ()
 
 
 class DealUpdateAction(Action[DealUpdate]):
     """Writes title, status, custom fields and native keys of one deal; never its `value`.
 
     Pipedrive derives the value of a deal with products, and a PATCH that carries it is reported to reset what
-    is derived (client-nodejs#626). Fields that already hold the wanted value are left alone.
+    is derived (client-nodejs#626). `before` is {API key: value}; `undo["written"]` are the `Change`s as they stand.
     """
 
     name = "deal.update"
     redo = Redo.UPSERT
-    receipt = DealUpdated
     summary = "write fields of a deal"
     connection: PipedriveConnection
 
-    async def apply(self, data: DealUpdate, key: str) -> DealUpdated:
+    async def before(self, data: DealUpdate) -> dict[str, Any]:
         deal = await self.connection.deal(data.id)
-        changes = await changes_of(data, deal.get("currency"), self.connection.fields)
-        pending = [change for change in changes if not change.holds(deal)]
-        written = await self._written_earlier(data.id, key, [change for change in changes if change.holds(deal)])
-        written += [change.written(deal) for change in pending]
-        if not pending:
-            return self._receipt(data.id, written)
-        reply = await self._patch(data.id, pending, f"crossdock/1 ({key})")
-        return self._confirmed(reply, data.id, pending, written)
+        return {change.key: change.value_in(deal) for change in await changes_of(data, self.connection, deal)}
+
+    async def apply(self, data: DealUpdate, key: str) -> Receipt:
+        changes = await changes_of(data, self.connection)
+        return self._confirmed(await self._patch(data.id, changes), data.id, changes)
 
     async def undo(self, receipt: Receipt) -> None:
         """Put back what still holds our value. Raises `RejectedError` for what a person changed since."""
+        written = [Change(**entry) for entry in receipt.undo["written"]]
         try:
             deal = await self.connection.deal(receipt.id)
+            back, left = reversal(written, receipt.undo.get("before") or {}, deal)
+            if back:
+                await self._patch(receipt.id, back)
         except NotFoundError:
             return
-        fields = await self.connection.fields.get("deal")
-        written = [Written.from_undo(entry, fields.by_code) for entry in receipt.undo.get("written", ())]
-        ours = [one.reversal() for one in written if one.fate(deal) is Fate.OURS]
-        if ours:
-            await self._patch(receipt.id, ours, "crossdock/1 (undo)")
-        left = [one for one in written if one.fate(deal) is Fate.LEFT]
         if left:
-            reasons = "; ".join(one.left_because(deal) for one in left)
-            names = ", ".join(one.name for one in left)
-            raise RejectedError(f"deal {receipt.id} is not all put back: {reasons}", field=names)
+            reasons = "; ".join(left.values())
+            raise RejectedError(f"deal {receipt.id} is not all put back: {reasons}", field=", ".join(left))
 
     def serialize_by(self, data: DealUpdate) -> str | None:
         return f"deal:{data.id}"
 
-    async def _written_earlier(self, deal_id: str, key: str, settled: list[Change]) -> list[Written]:
-        """Of the fields that hold the wanted value already: those that an earlier try of this leg wrote.
+    async def _patch(self, deal_id: str, changes: Iterable[Change]) -> Reply:
+        return await self.connection.client.patch(f"/api/v2/deals/{number(deal_id)}", json=patch_body(changes))
 
-        That try's reply was lost, so what stood before is not in any receipt; the deal's changelog has it.
-        """
-        if not settled:
-            return []
-        log = await self.connection.changelog(deal_id)
-        return [found for change in settled if (found := change.written_earlier(log, key)) is not None]
-
-    async def _patch(self, deal_id: str, changes: Iterable[Change], agent: str) -> Reply:
-        body: dict[str, Any] = {}
-        for change in changes:
-            change.put_into(body)
-        return await self.connection.client.patch(
-            f"/api/v2/deals/{number(deal_id)}", json=body, headers={"user-agent": agent}
-        )
-
-    def _confirmed(self, reply: Reply, deal_id: str, pending: list[Change], written: list[Written]) -> DealUpdated:
+    def _confirmed(self, reply: Reply, deal_id: str, changes: list[Change]) -> Receipt:
         """The receipt, once the reply, which is the whole deal, shows every value as it was sent."""
         after = reply.require("data")
         try:
             same_deal = str(after["id"]) == deal_id
-            astray = [change for change in pending if not change.holds(after)]
+            stands = [replace(change, value=change.value_in(after)) for change in changes]
+            astray = next((change for change in changes if not change.holds(after)), None)
         except MISSHAPEN as error:
             raise reply.unusable(f"the deal in it is not as documented: {error}") from None
         if not same_deal:
             raise reply.unusable("the deal in it is another one")
-        if not astray:
-            return self._receipt(deal_id, written)
-        stands = {change.key: change.value_in(after) for change in astray}
-        receipt = self._receipt(deal_id, [one.now_holding(stands) for one in written])
-        first = astray[0]
-        raise DiscrepancyError(
-            f"deal {deal_id}: Pipedrive stored {first.name} as {stands[first.key]!r}, not {first.value!r}",
-            receipt=receipt,
-            field=first.name,
-        )
-
-    def _receipt(self, deal_id: str, written: list[Written]) -> DealUpdated:
-        return DealUpdated(
-            id=deal_id,
-            created=bool(written),
-            url=self.connection.url("deal", deal_id),
-            updated=tuple(one.name for one in written),
-            undo={"written": [one.for_undo() for one in written]},
-        )
+        written = [asdict(change) for change in stands]
+        receipt = Receipt(id=deal_id, url=self.connection.url("deal", deal_id), undo={"written": written})
+        if astray is not None:
+            raise DiscrepancyError(
+                f"deal {deal_id}: Pipedrive stored {astray.name} as {astray.value_in(after)!r}, not {astray.value!r}",
+                receipt=receipt,
+                field=astray.name,
+            )
+        return receipt
 
 
 class NoteCreate(Action[Note]):

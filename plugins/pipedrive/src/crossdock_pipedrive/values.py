@@ -70,33 +70,9 @@ class CustomField:
         except ValueError as error:
             raise RejectedError(f"custom field {self.name} ({self.type}): {error}", field=self.name) from None
 
-    def same(self, one: Any, other: Any) -> bool:
-        """Whether two of the vendor's values mean the same; parts that only one side has do not count."""
-        if one in (None, "", []) or other in (None, "", []):
-            return one in (None, "", []) and other in (None, "", [])
-        if isinstance(one, dict) and isinstance(other, dict):
-            return all(_equal(one.get(part), other.get(part)) for part in _PARTS.get(self.type, one.keys() | other))
-        if isinstance(one, list) and isinstance(other, list):
-            return sorted(map(str, one)) == sorted(map(str, other))
-        return _equal(one, other)
-
-    def from_changelog(self, text: Any) -> Any:
-        """The vendor's value from a changelog row, where all values are strings. Raises `ValueError`."""
-        if text is None:
-            return None
-        if not isinstance(text, str):
-            raise ValueError("the changelog has no text for this value")  # noqa: TRY004 (not known, not misused)
-        if text == "":
-            return None
-        if self.type in _TEXTS or self.type == "date":
-            return text
-        if self.type in _NUMBERS:
-            return exact(text)
-        if self.type == "enum":
-            return int(text)
-        if self.type == "set":
-            return [int(option) for option in text.split(",")]
-        raise ValueError(f"how the changelog writes a {self.type} is not documented")
+    def needs_currency(self, value: Any) -> bool:
+        """Whether `write` needs a currency beside this value."""
+        return self.type == "monetary" and value is not None and not isinstance(value, dict)
 
     def _label(self, option: Any) -> str:
         label = self.options.get(str(option))
@@ -122,6 +98,17 @@ class CustomField:
         near = get_close_matches(text.casefold(), folded, n=1, cutoff=0)
         hint = f"; did you mean {self.options[folded[near[0]]]!r}?" if near else "; it has no options"
         raise ValueError(f"no option {text!r}{hint}")
+
+
+def same(kind: str, one: Any, other: Any) -> bool:
+    """Whether two of the vendor's values of a type mean the same; parts that only one side has do not count."""
+    if one in (None, "", []) or other in (None, "", []):
+        return one in (None, "", []) and other in (None, "", [])
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(_equal(one.get(part), other.get(part)) for part in _PARTS.get(kind, one.keys() | other))
+    if isinstance(one, list) and isinstance(other, list):
+        return sorted(map(str, one)) == sorted(map(str, other))
+    return _equal(one, other)
 
 
 def exact(raw: Any) -> Decimal:

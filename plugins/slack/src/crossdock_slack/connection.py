@@ -81,6 +81,10 @@ class SlackConnection(Connection):
         super().__init__(config, context)
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
+        if config.webhook_url is not None:
+            # What is secret of the address is its path, which logs and errors may show alone.
+            path = urlsplit(config.webhook_url.get_secret_value()).path
+            context.redactor.add(path, path.rpartition("/")[2])
         # slack-sdk logs addresses and bodies at DEBUG, and a webhook's address is a secret.
         self._logger = context.logger.getChild("slack_sdk")
         self._logger.setLevel(logging.WARNING)

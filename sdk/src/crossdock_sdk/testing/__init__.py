@@ -1,7 +1,9 @@
-"""For connector authors: simulators over real HTTP, fault injection, and a server to run them on."""
+"""For connector authors: simulators over real HTTP, fault injection, a server to run them on, and actions as the
+runtime performs them."""
 
 from crossdock_sdk.testing.faults import Fault, abortable
+from crossdock_sdk.testing.performing import perform
 from crossdock_sdk.testing.server import serve
 from crossdock_sdk.testing.simulator import Simulator
 
-__all__ = ("Fault", "Simulator", "abortable", "serve")
+__all__ = ("Fault", "Simulator", "abortable", "perform", "serve")

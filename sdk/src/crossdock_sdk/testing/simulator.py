@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import httpx
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,8 +32,8 @@ class Simulator(ABC):
 
     `requests` keeps the newest 10,000 requests as `{connector, method, path, query, body, status}`, plus
     `fault` where one struck; without headers, for they carry credentials. `status` is what the vendor
-    answered: under `drop_after` and `truncate` the client never saw it. `clock` gives the instant; tests
-    replace it.
+    answered: under `drop_after` and `truncate` the client never saw it, and 499 means that the client hung up
+    before its request was read. `clock` gives the instant; tests replace it.
     """
 
     connector: ClassVar[str]
@@ -43,7 +43,7 @@ class Simulator(ABC):
         self.faults: list[Fault] = []
         self.requests: deque[dict[str, Any]] = deque(maxlen=_KEPT_REQUESTS)
         self._deliveries: set[asyncio.Task[None]] = set()
-        self._app = Starlette(routes=list(self.routes()))
+        self._app = Starlette(routes=list(self.routes()), exception_handlers={ClientDisconnect: _hung_up})
 
     @abstractmethod
     def routes(self) -> Sequence[BaseRoute]:
@@ -154,6 +154,10 @@ def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | Non
 async def json_request(request: Request) -> Any:
     """The request's JSON body, numbers exact; raises `ValueError` if it is not JSON."""
     return jsonio.loads(await request.body())
+
+
+async def _hung_up(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)
 
 
 def _noting_body(receive: Receive, entry: dict[str, Any]) -> Receive:

@@ -1,4 +1,4 @@
-"""The simulated REST API: v2 for all that it has, v1 for notes, webhooks and changelogs."""
+"""The simulated REST API: v2 for all that it has, v1 for notes and webhooks."""
 
 from __future__ import annotations
 
@@ -63,7 +63,6 @@ class Api:
             ("GET", "/api/v2/products", 10, self._products),
             *(("GET", f"/api/v2/{k}/{{id}}", 1, partial(self._get_record, *what)) for k, what in records.items()),
             *(("GET", f"/api/v2/{kind}Fields", 1, partial(self._fields, kind)) for kind in kinds),
-            ("GET", "/api/v1/deals/{id}/changelog", 20, self._changelog),
             ("GET", "/api/v1/notes", 20, self._list_notes),
             ("POST", "/api/v1/notes", 10, self._add_note),
             ("DELETE", "/api/v1/notes/{id}", 6, self._delete_note),
@@ -91,8 +90,7 @@ class Api:
     async def _patch_deal(self, request: Request) -> Response:
         deal = self._deal(request)
         body = check_deal_patch(await _body(request), self._world.field_map("deal"))
-        agent = request.headers.get("user-agent")
-        changed = self._world.change_deal(deal["id"], body, source="api", agent=agent)
+        changed = self._world.change_deal(deal["id"], body, source="api")
         return json_response({"success": True, "data": changed})
 
     async def _delete_deal(self, request: Request) -> Response:
@@ -117,9 +115,6 @@ class Api:
 
     async def _fields(self, kind: Kind, request: Request) -> Response:
         return _v2_page(request, [_title_field(), *self._world.fields[kind]])
-
-    async def _changelog(self, request: Request) -> Response:
-        return _v2_page(request, self._world.changelog[self._deal(request)["id"]])
 
     async def _list_notes(self, request: Request) -> Response:
         asked = {owner: request.query_params[owner] for owner in _NOTE_OWNERS if owner in request.query_params}

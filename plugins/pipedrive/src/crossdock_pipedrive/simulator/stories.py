@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from crossdock_pipedrive.simulator.world import Row, World
 
-BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
-
 
 class Told(BaseModel):
     """Base of all that a trigger's body can be; a name that it does not know is an error."""
@@ -98,7 +96,7 @@ def set_status(world: World, status: str, body: dict[str, Any]) -> int:
     deal = world.deals[deal_id]
     if deal["status"] == status:
         raise ValueError(f"deal {deal_id} is {status} already")
-    world.change_deal(deal_id, {"status": status}, source="app", agent=BROWSER)
+    world.change_deal(deal_id, {"status": status}, source="app")
     return deal_id
 
 
@@ -112,7 +110,7 @@ def update(world: World, body: dict[str, Any]) -> int:
         fields = world.field_map("deal")
         named = {field.code for name in told.custom if (field := fields.find(name)) is not None}
         changes["custom_fields"] = {code: values[code] for code in named}
-    world.change_deal(deal_id, changes, source="app", agent=BROWSER)
+    world.change_deal(deal_id, changes, source="app")
     return deal_id
 
 

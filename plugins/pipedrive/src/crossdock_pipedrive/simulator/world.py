@@ -45,7 +45,6 @@ class World:
         self.deals: dict[int, Row] = {}
         self.lines: dict[int, list[Row]] = {}
         self.discounts: dict[int, list[Row]] = {}
-        self.changelog: dict[int, list[Row]] = {}
         self.notes: dict[int, Row] = {}
 
     def now(self) -> str:
@@ -137,7 +136,6 @@ class World:
         deal_id = self.next_id("deal")
         self.lines[deal_id] = [self._line(deal_id, currency, order, line) for order, line in enumerate(lines, 1)]
         self.discounts[deal_id] = [self._discount(deal_id, discount) for discount in discounts]
-        self.changelog[deal_id] = []
         derived = deal_value(self.lines[deal_id], self.discounts[deal_id]) if value is None else value
         row: Row = {
             "id": deal_id,
@@ -160,8 +158,8 @@ class World:
         self._tell(Happening("create", dict(row), None, "app"))
         return row
 
-    def change_deal(self, deal_id: int, changes: Mapping[str, Any], *, source: str, agent: str | None) -> Row:
-        """Set top-level keys, and `custom_fields` by code; logs and tells only what really changed."""
+    def change_deal(self, deal_id: int, changes: Mapping[str, Any], *, source: str) -> Row:
+        """Set top-level keys, and `custom_fields` by code; tells only of what really changed."""
         deal = self.deals[deal_id]
         custom = deal["custom_fields"] or {}
         wanted = dict(changes)
@@ -169,8 +167,6 @@ class World:
         changed = {key: _jsonable(value) for key, value in wanted.items() if deal.get(key) != value}
         if not changed and not new_custom:
             return deal
-        for key, value in (changed | new_custom).items():
-            self._log(deal_id, key, deal.get(key, custom.get(key)), value, source, agent)
         if "status" in changed:
             changed |= self._status_times(changed["status"])
         changed["update_time"] = self.now()
@@ -193,16 +189,6 @@ class World:
         closed = status in _STATUS_TIMES
         times = {key: self.now() if _STATUS_TIMES.get(status) == key else None for key in _STATUS_TIMES.values()}
         return times | {"close_time": self.now() if closed else None}
-
-    def _log(self, deal_id: int, key: str, old: Any, new: Any, source: str, agent: str | None) -> None:
-        row: Row = {
-            "field_key": key,
-            "old_value": _logged(old),
-            "new_value": _logged(new),
-            "actor_user_id": USER,
-        }
-        row |= {"time": self.v1_now(), "change_source": source, "change_source_user_agent": agent}
-        self.changelog[deal_id].insert(0, row | {"is_bulk_update_flag": False})
 
     def _line(self, deal_id: int, currency: str, order: int, line: Row) -> Row:
         total = line_sum(line["quantity"], line["item_price"], line["discount"], line["discount_type"])
@@ -241,13 +227,3 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _jsonable(item) for key, item in value.items()}
     return plain(value) if isinstance(value, Decimal) else value
-
-
-def _logged(value: Any) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    if isinstance(value, dict):
-        return None if value.get("value") is None else str(value["value"])
-    return str(value)

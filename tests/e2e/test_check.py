@@ -1,0 +1,111 @@
+"""`crossdock check` on a file with many mistakes: all of them, each with its line and what it should have been."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MADE_UP = "made-up-secret"
+ROUTING = """\
+version: 1
+
+connections:
+  crm: {connector: pipedrive, api_token: "${CHECKED_TOKEN}"}
+  board:
+    connector: assana  # wrong: unknown connector assana; did you mean asana?
+  books:
+    connector: quickbooks
+    realm_id: "1"
+    client_id: made-up
+    client_secret: "${CHECKED_TOKEN}"
+    refresh_tokn: "${CHECKED_TOKEN}"  # wrong: unknown key refresh_tokn; did you mean refresh_token?
+  alerts:
+    connector: slack
+    channel: C1
+    bot_token: "${NOT_SET_ANYWHERE}"  # wrong: the environment variable NOT_SET_ANYWHERE is not set
+
+flows:
+  bad-event:
+    when: crm.deal.wonn  # wrong: unknown event crm.deal.wonn; did you mean crm.deal.won?
+    legs:
+      update: {do: crm.deal.update, with: {id: "1", title: x}}
+  bill:
+    when: crm.deal.won
+    legs:
+      customer:
+        do: book.customer.find_or_create  # wrong: unknown connection book; did you mean books?
+        with: {name: "{{ deal.organization.name }}"}
+      invoice:
+        do: books.invoice.crete  # wrong: unknown action books.invoice.crete; did you mean books.invoice.create?
+        with: {customer_id: "{{ customer.id }}"}
+      writeback:
+        do: crm.deal.update
+        with:
+          id: "{{ deal.idd }}"  # wrong: unknown field deal.idd; did you mean deal.id?
+          titel: x  # wrong: crm.deal.update has no input titel; did you mean title?
+          status: "{{ deal.status | uper }}"  # wrong: unknown filter uper; did you mean upper?
+      early:
+        do: crm.note.create
+        with:
+          deal_id: "{{ deal.id }}"
+          content: "{{ late.id }}"  # wrong: reads the leg late, which comes later; move it up
+      late:
+        do: crm.note.create
+        with: {deal_id: "{{ deal.id }}"}  # wrong: crm.note.create needs the input content
+    retry:
+      frist: 2s  # wrong: unknown key frist; did you mean first?
+    notify:
+      - alert  # wrong: unknown connection alert; did you mean alerts?
+"""
+EXPECTED = {
+    number: line.partition("# wrong: ")[2] for number, line in enumerate(ROUTING.splitlines(), 1) if "# wrong: " in line
+}
+
+
+def check(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    env = {k: v for k, v in os.environ.items() if not k.startswith("CROSSDOCK_")} | {"CHECKED_TOKEN": MADE_UP}
+    command = [sys.executable, "-m", "crossdock", "check", path.name, *options]
+    return subprocess.run(command, cwd=path.parent, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def wrong(tmp_path: Path) -> Path:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(ROUTING)
+    return path
+
+
+def test_every_mistake_is_listed_with_its_line_and_the_right_name(wrong: Path) -> None:
+    done = check(wrong)
+    assert (done.returncode, done.stdout) == (2, "")
+    said = [re.fullmatch(r"crossdock: wrong\.yaml:(\d+): [\w.-]+: (.+)", line) for line in done.stderr.splitlines()]
+    assert [(int(m[1]), m[2]) for m in said if m] == sorted(EXPECTED.items())
+    assert len(said) == len(EXPECTED) >= 10
+    assert MADE_UP not in done.stderr
+
+
+def test_json_lists_the_same_for_a_program(wrong: Path) -> None:
+    done = check(wrong, "--json")
+    assert (done.returncode, done.stderr) == (2, "")
+    shown = json.loads(done.stdout)
+    assert shown["ok"] is False
+    listed = {p["line"]: p["message"] + (f"; {p['hint']}" if p["hint"] else "") for p in shown["problems"]}
+    assert listed == EXPECTED
+    lines = ROUTING.splitlines()
+    for problem in shown["problems"]:
+        assert problem["column"] <= len(lines[problem["line"] - 1])
+        assert problem["path"].startswith(("connections.", "flows."))
+
+
+def test_a_file_that_is_no_yaml_is_one_mistake_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text("version: 1\nconnections:\n  crm: {connector: pipedrive\nflows: {}\n")
+    done = check(path)
+    assert done.returncode == 2
+    assert re.fullmatch(r"crossdock: broken\.yaml:[345]: .+\n", done.stderr), done.stderr
