@@ -252,7 +252,7 @@ def _inherited(run: Run, step: Step) -> Run:
     if step.phase == "stands":
         leg = replace(leg, phase=Phase.APPLIED, receipt=step.data["receipt"])
     elif step.phase == "doubt":
-        leg = replace(leg, doubt=True, input=step.data.get("input"))
+        leg = replace(leg, doubt=True, input=step.data.get("input"), before=step.data.get("before"))
     return _with(run, name, leg)
 
 
@@ -321,6 +321,7 @@ class Heritage:
     generation: int
     receipt: dict[str, Any] | None = None
     input: Any = None
+    before: dict[str, Any] | None = None
 
 
 def heritage(run: Run) -> tuple[Heritage, ...]:
@@ -336,5 +337,5 @@ def _heritage(name: str, leg: LegState) -> Heritage:
     if leg.phase in {Phase.APPLIED, Phase.STANDS} and leg.receipt is not None:
         return Heritage(name, "stands", leg.generation, leg.receipt)
     if undecided(leg):
-        return Heritage(name, "doubt", leg.generation, input=leg.input)
+        return Heritage(name, "doubt", leg.generation, input=leg.input, before=leg.before)
     return Heritage(name, "fresh", leg.generation + 1)

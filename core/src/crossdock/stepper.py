@@ -178,7 +178,11 @@ class Stepper:
         await self.recorder.intend(job, "apply", leg.name, intent, lock)
 
         async def write() -> dict[str, Any]:
-            receipt = _with_before(_receipt(action, "apply", await action.apply(data, key)), before)
+            try:
+                receipt = _with_before(_receipt(action, "apply", await action.apply(data, key)), before)
+            except DiscrepancyError as error:
+                error.receipt = _with_before(error.receipt, before)
+                raise
             if redo and action.redo == "native_key" and not await action.exists(receipt):
                 raise RejectedError(
                     f"the vendor repeats an old reply, but {receipt.id} does not exist any more; replay"
@@ -403,7 +407,7 @@ def _lock(leg: CompiledLeg, action: Action[Any], data: Record) -> tuple[str, ...
     except Exception as error:
         told = f"{leg.leg.do}: the connector failed in serialize_by: {type(error).__name__}: {error}"
         raise ConfigError(told) from error
-    return (f"{leg.leg.connection}:{action.object or action.name}:{name}",) if name is not None else ()
+    return (f"{leg.leg.connection}:{name}",) if name is not None else ()
 
 
 def _use(
@@ -419,7 +423,7 @@ def _inherit_checkpoint(item: Heritage, now: datetime) -> Checkpoint:
     if item.receipt is not None:
         data["receipt"] = item.receipt
     if item.input is not None:
-        data["input"] = item.input
+        data |= {"input": item.input, "before": item.before}
     return Checkpoint("inherit", item.leg, item.phase, data, now)
 
 

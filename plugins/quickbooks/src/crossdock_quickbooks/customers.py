@@ -101,7 +101,7 @@ class CustomerFindOrCreate(Action[Customer]):
             await on_newest(lambda: self._deactivate(receipt.id))
 
     def serialize_by(self, data: Customer) -> str | None:
-        return clean_name(data.name).casefold()
+        return f"customer {clean_name(data.name).casefold()}"
 
     async def _by_name(self, name: str) -> dict[str, Any] | None:
         rows = await self.connection.find("Customer", query.equals("DisplayName", name))

@@ -32,7 +32,6 @@ class InvoiceMail(Action[InvoiceSend]):
     name = "invoice.send"
     redo = Redo.LOOKUP
     receipt: ClassVar[type[Receipt]] = SendReceipt
-    object = "invoice"
     summary = "E-mail an invoice to the customer"
     connection: QuickBooksConnection
 
@@ -75,15 +74,17 @@ class InvoiceVoid(Action[ObjectRef]):
     name = "invoice.void"
     redo = Redo.UPSERT
     receipt: ClassVar[type[Receipt]] = InvoiceReceipt
-    object = "invoice"
     summary = "Void an invoice"
     connection: QuickBooksConnection
+
+    async def before(self, data: ObjectRef) -> dict[str, Any]:
+        return {"void": voided(await self.connection.read("Invoice", data.id))}
 
     async def apply(self, data: ObjectRef, key: str) -> InvoiceReceipt:
         return await on_newest(lambda: self._void(data.id))
 
     async def undo(self, receipt: Receipt) -> None:
-        if receipt.created:
+        if not receipt.undo.get("before", {}).get("void"):
             raise RejectedError(f"invoice {receipt.id} has been voided, and a void cannot be taken back", field="id")
 
     def serialize_by(self, data: ObjectRef) -> str | None:
@@ -92,7 +93,7 @@ class InvoiceVoid(Action[ObjectRef]):
     async def _void(self, ident: str) -> InvoiceReceipt:
         found = await self.connection.read("Invoice", ident)
         if voided(found):
-            return receipt_of(self.connection, found, created=False)
+            return receipt_of(self.connection, found)
         if paid_in_part(found):
             raise RejectedError(
                 f"invoice {found.get('DocNumber') or ident} has payments or credits; it is not voided",
