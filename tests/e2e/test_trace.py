@@ -141,6 +141,22 @@ async def test_a_kill_while_a_vendor_is_asked_leaves_one_tree(traced: Any, colle
     assert [s.status.message for s in spans.values() if s.status.code == ERROR] == [INTERRUPTED]
 
 
+async def test_a_kill_in_the_look_before_a_write_leaves_one_tree(traced: Any, collector: Any) -> None:
+    await traced.server.start()
+    traced.fault(kind="latency", connector="quickbooks", method="POST", path="*/customer", seconds=0.7)
+    await traced.win("Looked")
+    await asked(traced, "POST", "/customer")
+    read = sum(r["method"] == "GET" and "/deals/" in r["path"] for r in traced.sandbox.requests)
+    traced.fault(kind="latency", connector="pipedrive", method="GET", path="*/deals/*", seconds=1.5)
+    await asked(traced, "GET", "/deals/", count=read + 1)
+    await traced.server.kill()
+    await traced.server.start()
+    spans = await whole(traced, collector)
+    looks = sorted((s for s in spans.values() if s.name == "before writeback"), key=lambda s: s.start_time_unix_nano)
+    assert [s.status.message for s in looks] == [INTERRUPTED, ""]
+    assert "GET" in {s.name for s in children(spans, looks[1])}
+
+
 async def test_a_kill_right_after_the_webhook_was_taken_leaves_one_tree(traced: Any, collector: Any) -> None:
     await traced.server.start()
     await traced.win("Taken")

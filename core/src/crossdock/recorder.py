@@ -6,6 +6,7 @@ fall between the two.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -27,6 +28,8 @@ from crossdock.program import Program
 from crossdock.saga import Decision, End, Stop, Undo, Wait, culprit, decide
 from crossdock.state import Run, Status, evolve, fold
 from crossdock.telemetry import RunTrace, Telemetry
+
+_log = logging.getLogger("crossdock.run")
 
 
 @dataclass(slots=True)
@@ -106,6 +109,8 @@ class Recorder:
             return decide(job.program.plan, job.run, self.now()) if heeded else decision
         if isinstance(decision, Wait) and outcome.checkpoint.phase == "failed":
             self.metrics.retries.add(job.row.flow, outcome.checkpoint.leg or "")
+            message = outcome.checkpoint.data["error"]["message"]
+            _log.warning("%s again at %s: %s", decision.status, decision.until.isoformat(timespec="seconds"), message)
         return None
 
     async def _heed(self, job: Job, count: int) -> bool:
@@ -140,6 +145,7 @@ class Recorder:
 
     def _ended(self, job: Job, status: Status) -> None:
         self.metrics.runs.add(job.row.flow, str(status))
+        _log.info("run %s", status, extra={"key": job.row.key, "status": str(status)})
         ok = status in {Status.SUCCEEDED, Status.IGNORED}
         named = {"crossdock.flow": job.row.flow, "crossdock.run": job.row.id, "crossdock.status": str(status)}
         name, start = f"run {job.row.flow}", job.row.created_at

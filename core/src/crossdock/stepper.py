@@ -34,6 +34,7 @@ from crossdock.journal.base import (
     RunUpdate,
     connection_wait,
 )
+from crossdock.logs import bind
 from crossdock.metrics import RuntimeMetrics
 from crossdock.planning import PlanError, check_receipts, leg_input, plan_run
 from crossdock.recorder import Job, Outcome, Recorder
@@ -77,17 +78,18 @@ class Stepper:
         Raises `LeaseLost` when another performer has the run.
         """
         connection = self._connection_of(job, work)
-        if connection is not None and await self._must_wait(job, connection):
-            await self.recorder.park(job, connection_wait(connection))
-            return None
-        try:
-            outcome = await self._outcome(job, work)
-        except LockHeld as held:
-            await self.recorder.park(job, held.name)
-            return None
-        if connection is not None:
-            await self._note_auth(job, connection, outcome)
-        return await self.recorder.record(job, outcome)
+        with bind(leg=_named(work)[1], connection=connection):
+            if connection is not None and await self._must_wait(job, connection):
+                await self.recorder.park(job, connection_wait(connection))
+                return None
+            try:
+                outcome = await self._outcome(job, work)
+            except LockHeld as held:
+                await self.recorder.park(job, held.name)
+                return None
+            if connection is not None:
+                await self._note_auth(job, connection, outcome)
+            return await self.recorder.record(job, outcome)
 
     async def _outcome(self, job: Job, work: Work) -> Outcome:
         try:

@@ -131,7 +131,8 @@ class LocalRunner:
         self._awake.set()
 
     async def _drive(self, claimed: ClaimedRun) -> None:
-        with bind(run=claimed.row.id, flow=claimed.row.flow):
+        trace_id = RunTrace.decode(claimed.row.trace).hex
+        with bind(run=claimed.row.id, flow=claimed.row.flow, trace_id=trace_id):
             try:
                 await self._drive_to_rest(claimed)
             except LeaseLost:
@@ -178,7 +179,8 @@ class LocalRunner:
         """Say in the run's history that its performer vanished, and in what."""
         _log.warning("this run's performer vanished; it goes on here")
         cut_off = [name for name, leg in job.run.legs.items() if leg.phase is Phase.SENT]
-        asking = in_hand(decide(job.program.plan, job.run, self._now()), job.program)
+        looks_first = {leg.name for leg in job.program.compiled.enabled if leg.looks_first}
+        asking = in_hand(decide(job.program.plan, job.run, self._now()), looks_first)
         facts = {"owner": self.owner, "cut_off": cut_off, "in_hand": asking}
         await self._stepper.recorder.note(job, "takeover", facts)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime
 
 from crossdock.journal.base import RunRow, StoredEvent, StoredStep
-from crossdock.program import Program
 from crossdock.saga import Apply, Decision, Hydrate, Recover
 from crossdock.telemetry.ids import PastSpan
 
@@ -21,14 +20,17 @@ def root(event: StoredEvent, row: RunRow) -> PastSpan:
     return PastSpan("replay", row.created_at, row.created_at, attributes={"crossdock.replay_of": row.replay_of})
 
 
-def in_hand(decision: Decision, program: Program) -> str | None:
-    """The title of a step that calls a vendor and has no intent in the journal while it does."""
+def in_hand(decision: Decision, looks_first: Container[str]) -> str | None:
+    """The title of a step that calls a vendor and has no intent in the journal while it does.
+
+    `looks_first`: the legs that read what stands before they write.
+    """
     match decision:
         case Hydrate():
             return "hydrate"
         case Recover(leg):
             return f"recover {leg}"
-        case Apply(leg, redo=False) if program.leg(leg).looks_first:
+        case Apply(leg, redo=False) if leg in looks_first:
             return f"before {leg}"
         case _:
             return None
