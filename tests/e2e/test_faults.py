@@ -137,6 +137,13 @@ async def test_refused_connections_are_retried_and_a_paused_connection_waits_for
     await firm.told()
     states = {c["name"]: c["status"] for c in (await firm.get("/connections"))["items"]}
     assert states["crm"] == "paused"
+    for n in range(2):
+        firm.flow["ignore"].append(f"deal.custom.nothing_{n}")
+        refusals = firm.server.log.count("again at")
+        firm.write()
+        async with asyncio.timeout(20):
+            while firm.server.log.count("again at") == refusals:
+                await asyncio.sleep(0.02)
     firm.routing["connections"]["crm"]["api_token"] = secret
     firm.write()
     runs = await firm.ended(2)

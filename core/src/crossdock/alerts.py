@@ -14,6 +14,7 @@ from crossdock_sdk import Alert, ConnectorError, jsonio
 from crossdock.connections import Connections
 from crossdock.journal.base import Journal, RunRow, StoredAlert
 from crossdock.metrics import RuntimeMetrics
+from crossdock.payload import payload_of
 from crossdock.program import Program
 from crossdock.saga import culprit, reports
 from crossdock.state import Phase, Run, Status
@@ -22,7 +23,7 @@ _log = logging.getLogger("crossdock.alerts")
 
 FIRST_RETRY = timedelta(seconds=2)
 LONGEST_RETRY = timedelta(minutes=10)
-DELIVERY_TIMEOUT = timedelta(seconds=60)
+DELIVERY_TIMEOUT = timedelta(seconds=30)
 
 _TITLES = {
     Status.ROLLED_BACK: "rolled back: nothing of it remains",
@@ -32,6 +33,7 @@ _TITLES = {
     Status.SUCCEEDED: "succeeded, but left out an optional leg",
 }
 _UNWRITTEN = "was stopped before its first write"
+_SHARED = "rolled back; what another run uses stays"
 _ADVICE = {
     Status.ROLLED_BACK: "Mend the cause at the vendor or in the routing file, then replay the run.",
     Status.DEAD: "Mend the cause, see to what still stands, then replay the run.",
@@ -58,12 +60,10 @@ def run_alert(program: Program, row: RunRow, run: Run, status: Status, now: date
     error = (state.error if state else None) or run.error or {}
     if run.again and not error:
         error = {"kind": "again", "message": f"the key {row.key} already succeeded in run {run.again['run']}"}
-    payload = state.input if state and state.input is not None else run.records
-    unwritten = status is Status.DEAD and all(leg.phase is Phase.PENDING for leg in run.legs.values())
     severity = "warning" if status is Status.SUCCEEDED else "error"
     return Alert(
         id=f"{row.id}:{status}:{run.steps}",
-        title=f"{row.flow} for {row.key} {_UNWRITTEN if unwritten else _TITLES[status]}",
+        title=f"{row.flow} for {row.key} {_title(run, status)}",
         severity=severity,
         at=now,
         flow=row.flow,
@@ -74,7 +74,7 @@ def run_alert(program: Program, row: RunRow, run: Run, status: Status, now: date
         action=program.leg(leg).leg.do if leg else None,
         connection=program.leg(leg).leg.connection if leg else program.flow.source,
         error={k: v for k, v in error.items() if k != "jitter"},
-        payload=_readable(payload),
+        payload=payload_of(run, leg),
         legs=reports(program.plan, run),
         advice=_ADVICE[status],
         links=links.run(row.id),
@@ -82,13 +82,13 @@ def run_alert(program: Program, row: RunRow, run: Run, status: Status, now: date
     )
 
 
-def _readable(payload: Any) -> Any:
-    """The payload with the vendor's own JSON last, so that what a mapping reads is seen first."""
-    if isinstance(payload, dict):
-        last = [name for name in ("custom", "native") if name in payload]
-        order = [name for name in payload if name not in last] + last
-        return {name: _readable(payload[name]) for name in order}
-    return [_readable(item) for item in payload] if isinstance(payload, list) else payload
+def _title(run: Run, status: Status) -> str:
+    phases = {leg.phase for leg in run.legs.values()}
+    if status is Status.DEAD and phases <= {Phase.PENDING}:
+        return _UNWRITTEN
+    if status is Status.ROLLED_BACK and Phase.KEPT in phases:
+        return _SHARED
+    return _TITLES[status]
 
 
 def connection_alert(connection: str, error: dict[str, Any], row: RunRow, now: datetime) -> Alert:
@@ -149,7 +149,7 @@ class Courier:
 
     async def round(self) -> int:
         """Try all alerts that are due, side by side; how many there were."""
-        due = await self._journal.due_alerts(self._now(), hold=2 * DELIVERY_TIMEOUT)
+        due = await self._journal.due_alerts(self._now(), hold=DELIVERY_TIMEOUT + timedelta(seconds=5))
         await asyncio.gather(*(self._deliver(stored) for stored in due))
         return len(due)
 

@@ -17,6 +17,12 @@ from crossdock.state import Phase, Run
 
 Scope = dict[str, Any]
 
+_WORDS = {
+    "missing": "is missing",
+    "too_short": "is empty, and at least one item is needed",
+    "string_too_short": "is empty, and a text is needed",
+}
+
 
 class PlanError(Exception):
     """The run must not write: says which field, and why. `facts` is the error as the journal keeps it."""
@@ -112,8 +118,10 @@ def validated(leg: CompiledLeg, data: Any) -> Record:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or None
-        reason = first["msg"].removeprefix("Value error, ")
-        given = "" if first["type"] == "missing" else f", got {_shown(first['input'])}"
+        reason = _WORDS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+        if first["input"] is None:
+            reason = "is null, and a value is needed; map another field, or give one with `| default(…)`"
+        given = "" if first["type"] in _WORDS or first["input"] is None else f", got {_shown(first['input'])}"
         place = f"leg {leg.name}" + (f", input {field}" if field else "")
         raise PlanError(f"{place}: {reason}{given}", leg=leg.name, field=field) from None
 

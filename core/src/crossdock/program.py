@@ -42,14 +42,21 @@ def make_program(flow: Flow, registry: Registry, connectors: Mapping[str, str]) 
     """Compile a flow against the installed connectors. Raises `ProgramError`."""
     spec = registry.event(connectors.get(flow.source, ""), flow.event)
     if spec is None:
-        raise ProgramError(f"flow {flow.name}: no installed connector brings {flow.when}")
+        raise ProgramError(f"flow {flow.name}: {_missing(flow.source, flow.event, connectors)}")
     compiled = compile_flow(flow, registry, connectors)
     legs = []
     for leg in compiled.enabled:
         if leg.action_class is None:
-            raise ProgramError(f"flow {flow.name}: leg {leg.name}: no installed connector brings {leg.leg.do}")
+            why = _missing(leg.leg.connection, leg.leg.action, connectors)
+            raise ProgramError(f"flow {flow.name}: leg {leg.name}: {why}")
         legs.append(LegPlan(leg.name, leg.action_class.redo, leg.leg.on_failure or flow.on_failure))
     return Program(compiled, Plan(tuple(legs), flow.retry, flow.again), spec)
+
+
+def _missing(connection: str, what: str, connectors: Mapping[str, str]) -> str:
+    if connection not in connectors:
+        return f"connection {connection} is not in the configuration, or its plugin did not load"
+    return f"the installed connector {connectors[connection]} does not bring {what}"
 
 
 class Programs:

@@ -22,6 +22,7 @@ from crossdock.ids import owner_id
 from crossdock.intake import Intake
 from crossdock.journal.opening import database_path, open_journal
 from crossdock.metrics import Readings, RuntimeMetrics
+from crossdock.pauses import Pauses
 from crossdock.plugins import Registry, load_plugins
 from crossdock.program import Programs
 from crossdock.recorder import Recorder
@@ -87,6 +88,7 @@ class Crossdock:
         self.stepper = Stepper(
             self.journal,
             recorder,
+            Pauses(self.journal, self.now),
             self.connections,
             self.telemetry,
             self.metrics,
@@ -164,7 +166,7 @@ class Crossdock:
         self.connections.replace(loaded.connections, self.registry, loaded.stopped)
         self.programs.forget()
         for name in self.connections.names():
-            await self.stepper.resume(name)
+            await self.stepper.pauses.retry(name)
 
     async def _retire(self) -> None:
         await self.runner.quiesced()
@@ -185,9 +187,14 @@ class Crossdock:
         while True:
             await asyncio.sleep(self.settings.watch)
             stamp = self._stamp()
-            if stamp is not None and stamp != self._seen:
-                self._seen = stamp
+            if stamp is None or stamp == self._seen:
+                continue
+            try:
                 await self.reload()
+                self._seen = stamp
+            except Exception:
+                # Such as a full disk; the file is looked at again until it is taken in or refused.
+                _log.exception("the routing file could not be taken in, the old one goes on")
 
     def _stamp(self) -> tuple[int, int] | None:
         with contextlib.suppress(OSError):

@@ -18,6 +18,8 @@ from crossdock.state import FOR_GOOD, LegState, Phase, Run, Status, Tries, undec
 
 AUTH_PROBE = timedelta(minutes=5)
 """How long a run waits before it tries a connection again whose credentials were refused."""
+LONGEST_PAUSE = timedelta(days=1)
+"""The longest that a vendor's `Retry-After` is heeded."""
 JITTER = Decimal("0.2")
 """A wait is lengthened by up to this share, so that runs that failed together do not return together."""
 
@@ -27,7 +29,8 @@ def backoff(policy: RetryPolicy, failures: int, jitter: float, retry_after: floa
     grown = Decimal(policy.first.total_seconds()) * policy.factor ** max(failures - 1, 0)
     capped = min(grown, Decimal(policy.max.total_seconds()))
     seconds = capped * (1 + JITTER * Decimal(jitter))
-    return timedelta(seconds=float(max(seconds, Decimal(retry_after or 0))))
+    asked = min(Decimal(retry_after or 0), Decimal(LONGEST_PAUSE.total_seconds()))
+    return timedelta(seconds=float(max(seconds, asked)))
 
 
 @dataclass(frozen=True, slots=True)

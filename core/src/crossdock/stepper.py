@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,7 +23,6 @@ from crossdock_sdk import (
 )
 from opentelemetry.trace import StatusCode
 
-from crossdock.alerts import connection_alert, post
 from crossdock.config.compiled import CompiledLeg
 from crossdock.connections import Connections
 from crossdock.journal.base import (
@@ -36,6 +35,7 @@ from crossdock.journal.base import (
 )
 from crossdock.logs import bind
 from crossdock.metrics import RuntimeMetrics
+from crossdock.pauses import Pauses
 from crossdock.planning import PlanError, check_receipts, leg_input, plan_run
 from crossdock.recorder import Job, Outcome, Recorder
 from crossdock.saga import (
@@ -63,14 +63,13 @@ class Stepper:
 
     journal: Journal
     recorder: Recorder
+    pauses: Pauses
     connections: Connections
     telemetry: Telemetry
     metrics: RuntimeMetrics
     now: Callable[[], datetime]
     random: random.Random
     timeout: timedelta = timedelta(seconds=120)
-    paused: dict[str, str] = field(default_factory=dict)
-    """Connections whose credentials are refused → the run that tries them again."""
 
     async def perform(self, job: Job, work: Work) -> Decision | None:
         """Perform one decision and return the next; None when the run has left this performer's hands.
@@ -79,7 +78,7 @@ class Stepper:
         """
         connection = self._connection_of(job, work)
         with bind(leg=_named(work)[1], connection=connection):
-            if connection is not None and await self._must_wait(job, connection):
+            if connection is not None and await self.pauses.must_wait(connection, job.row.id):
                 await self.recorder.park(job, connection_wait(connection))
                 return None
             try:
@@ -88,7 +87,8 @@ class Stepper:
                 await self.recorder.park(job, held.name)
                 return None
             if connection is not None:
-                await self._note_auth(job, connection, outcome)
+                failed = outcome.checkpoint.data.get("error") if outcome.checkpoint.phase == "failed" else None
+                await self.pauses.heed(connection, failed, job.row, job.program.flow.notify)
             return await self.recorder.record(job, outcome)
 
     async def _outcome(self, job: Job, work: Work) -> Outcome:
@@ -327,38 +327,6 @@ class Stepper:
                 return job.program.leg(leg).leg.connection
             case _:
                 return None
-
-    async def reconnected(self, job: Job) -> bool:
-        """Whether the run waited for a connection that is in use again."""
-        waited = next((n for n in self.connections.names() if connection_wait(n) == job.row.waits_for), None)
-        return waited is not None and (await self.journal.connection_state(waited)).status == "active"
-
-    async def _must_wait(self, job: Job, connection: str) -> bool:
-        """Whether the connection is paused, and another run is the one that tries it again."""
-        if self.paused.get(connection, job.row.id) == job.row.id:
-            return False
-        state = await self.journal.connection_state(connection)
-        if state.status == "paused":
-            return True
-        self.paused.pop(connection)
-        return False
-
-    async def _note_auth(self, job: Job, connection: str, outcome: Outcome) -> None:
-        """Pause a connection whose credentials are refused, once; take it up again when it answers."""
-        data = outcome.checkpoint.data
-        error = data.get("error") or {}
-        if outcome.checkpoint.phase == "failed" and error.get("kind") == "auth":
-            self.paused[connection] = job.row.id
-            if await self.journal.set_connection_state(connection, "paused", error["message"], self.now()):
-                alert = connection_alert(connection, error, job.row, self.now())
-                await post(self.journal, alert, job.program.flow.notify, self.now())
-        elif connection in self.paused and error.get("kind") not in {"transient", "ambiguous"}:
-            await self.resume(connection)
-
-    async def resume(self, connection: str) -> None:
-        """Let the runs that wait for a paused connection go on."""
-        self.paused.pop(connection, None)
-        await self.journal.set_connection_state(connection, "active", None, self.now())
 
 
 def _named(work: Work) -> tuple[str, str | None]:

@@ -186,7 +186,7 @@ class InvoiceLine(Record):
     quantity: Number
     unit_price: Number
     description: str | None = None
-    discount_percent: Number | None = Field(default=None, description="15 is 15 %")
+    discount_percent: Number | None = Field(default=None, ge=0, le=100, description="15 is 15 %")
     discount_amount: Number | None = None
     tax_code: str | None = None
     service_date: Day | None = None
@@ -207,7 +207,9 @@ class Invoice(Record):
 
     customer_id: Id
     lines: tuple[InvoiceLine, ...] = Field(min_length=1)
-    discount_percent: Number | None = Field(default=None, description="over the whole invoice; 15 is 15 %")
+    discount_percent: Number | None = Field(
+        default=None, ge=0, le=100, description="over the whole invoice; 15 is 15 %"
+    )
     discount_amount: Number | None = None
     currency: str | None = None
     exchange_rate: Number | None = Field(default=None, description="home units for one unit of `currency`")

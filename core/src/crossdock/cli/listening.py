@@ -54,6 +54,8 @@ async def listen(
 def _server(app: Any, ready: Callable[[], None]) -> uvicorn.Server:
     import uvicorn
 
+    from crossdock.web.protocol import LimitedProtocol
+
     class Server(uvicorn.Server):
         """Leaves the signals to `_signals`: uvicorn would raise them once more after a graceful stop."""
 
@@ -67,6 +69,7 @@ def _server(app: Any, ready: Callable[[], None]) -> uvicorn.Server:
 
     config = uvicorn.Config(
         app,
+        http=LimitedProtocol,
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from crossdock.cli.desk import Desk
 
+Answer = TypeVar("Answer")
 app = typer.Typer(help="Look at runs, replay or cancel one.", invoke_without_command=True, rich_markup_mode=None)
 
 Url = Annotated[
@@ -66,21 +67,21 @@ def show(run: RunId, url: Url = None, config: options.Config = None, json: optio
 @app.command()
 def replay(run: RunId, url: Url = None, config: options.Config = None, json: options.Json = False) -> None:
     """Run an ended run's event again, or let a stopped run go on. What stands is not made twice."""
-    _acted(run, _ask(url, config, lambda desk: _of_whole(desk, run, desk.replay)), "is queued as", json)
+    whole, row = _ask(url, config, lambda desk: _replayed(desk, run))
+    _acted(run, row, "goes on" if row["id"] == whole else f"is queued as {row['id']} ({row['status']})", json)
 
 
 @app.command()
 def cancel(run: RunId, url: Url = None, config: options.Config = None, json: options.Json = False) -> None:
     """Undo what a run made, newest first, and end it."""
-    _acted(run, _ask(url, config, lambda desk: _of_whole(desk, run, desk.cancel)), "is to be cancelled:", json)
+    row = _ask(url, config, lambda desk: _of_whole(desk, run, desk.cancel))
+    _acted(run, row, f"is to be cancelled: {row['id']} ({row['status']})", json)
 
 
-def _ask(
-    url: str | None, config: options.Config, question: Callable[[Desk], Awaitable[dict[str, Any]]]
-) -> dict[str, Any]:
+def _ask(url: str | None, config: options.Config, question: Callable[[Desk], Awaitable[Answer]]) -> Answer:
     from crossdock.cli.desk import open_desk
 
-    async def ask() -> dict[str, Any]:
+    async def ask() -> Answer:
         async with open_desk(options.settings(config), url) as desk:
             return await question(desk)
 
@@ -91,6 +92,14 @@ async def _of_whole(desk: Desk, run: str, act: Callable[[str], Awaitable[dict[st
     from crossdock.cli.desk import whole_id
 
     return await act(await whole_id(desk, run))
+
+
+async def _replayed(desk: Desk, run: str) -> tuple[str, dict[str, Any]]:
+    """The whole id of what is replayed, and the run that works now: a successor, or the run itself."""
+    from crossdock.cli.desk import whole_id
+
+    whole = await whole_id(desk, run)
+    return whole, await desk.replay(whole)
 
 
 def _known_status(status: str | None) -> None:
@@ -114,7 +123,7 @@ def _acted(given: str, row: dict[str, Any], what: str, json: bool) -> None:
     if json:
         emit(row)
     else:
-        typer.echo(f"run {given} {what} {row['id']} ({row['status']}); a running server takes it up within a second")
+        typer.echo(f"run {given} {what}; a running server takes it up within a second")
 
 
 def _show(run: dict[str, Any]) -> None:
@@ -139,3 +148,13 @@ def _show(run: dict[str, Any]) -> None:
         for leg in run["legs"]
     ]
     table(("leg", "state", "id", "link", "note"), rows, title="\nWhat stands")
+    # A server that is older than this command sends none.
+    if run.get("payload") is not None:
+        _show_payload(run["payload"])
+
+
+def _show_payload(payload: Any) -> None:
+    """As it is: a table's markup and line breaks would spoil it for whoever copies it."""
+    from crossdock_sdk import jsonio
+
+    typer.echo(f"\nPayload\n{jsonio.pretty(payload)}")

@@ -206,7 +206,7 @@ class Journal(Protocol):
         ...
 
     async def set_connection_state(self, name: str, status: str, reason: str | None, since: datetime) -> bool:
-        """Pause or resume; False if it was so already. Resuming makes the runs that wait for it due."""
+        """Pause or resume; False if it was so already. All but `paused` makes the runs that wait for it due."""
         ...
 
     async def put_alert(self, alert_id: str, data: Mapping[str, Any], due_at: datetime) -> bool:

@@ -20,7 +20,7 @@ def set_connection(db: sqlite3.Connection, state: Row, now: int) -> bool:
     if state["status"] == (known["status"] if known else "active"):
         return False
     db.execute(_SQL["set_connection"], state)
-    if state["status"] == "active":
+    if state["status"] != "paused":
         wake(db, connection_wait(state["name"]), now)
     return True
 

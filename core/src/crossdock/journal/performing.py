@@ -110,7 +110,7 @@ def _is_free(db: sqlite3.Connection, waits_for: str, no: int) -> bool:
     prefix = connection_wait("")
     if waits_for.startswith(prefix):
         state = db.execute(_DESK["connection_status"], (waits_for.removeprefix(prefix),)).fetchone()
-        return state is None or state["status"] == "active"
+        return state is None or state["status"] != "paused"
     holder = db.execute(_SQL["lock_holder"], (waits_for,)).fetchone()
     return holder is None or holder["no"] == no
 
@@ -149,5 +149,7 @@ def release(db: sqlite3.Connection, claim: Claim, due_at: int | None, now: int) 
 
 
 def expire_owners(db: sqlite3.Connection, owners: Sequence[str]) -> int:
-    """End the leases of these owners; how many leases."""
+    """End the leases of these owners, on runs and on tokens; how many leases on runs."""
+    for owner in owners:
+        db.execute(_SQL["drop_token_lease"], (owner,))
     return sum(db.execute(_SQL["expire_owner"], (owner,)).rowcount for owner in owners)

@@ -108,5 +108,5 @@ def token(db: sqlite3.Connection, name: str) -> StoredToken | None:
 
 
 def owners(db: sqlite3.Connection) -> list[str]:
-    """Everybody who holds a lease, expired or not."""
+    """Everybody who holds a lease on a run or on tokens, expired or not."""
     return [row["owner"] for row in db.execute(load("runs")["owners"]).fetchall()]

@@ -197,7 +197,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionState:
-    """Whether a connection may be used: `status` is `active` or `paused`."""
+    """Whether a connection may be used: `status` is `active`, `paused`, or `trying` (again, after a pause)."""
 
     name: str
     status: str = "active"

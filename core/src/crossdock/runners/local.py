@@ -26,7 +26,8 @@ _log = logging.getLogger("crossdock.runner")
 
 POLL = timedelta(seconds=1)
 """How often it looks for work that another process has left or made."""
-STUCK = timedelta(minutes=5)
+STUCK = timedelta(seconds=30)
+"""How often a run is looked at again whose plan cannot be run with what is configured now."""
 BUG_PAUSE = timedelta(seconds=30)
 
 
@@ -58,6 +59,10 @@ class LocalRunner:
         self._loops: list[asyncio.Task[None]] = []
         self._awake = asyncio.Event()
         self._stopping = False
+        self._owed: list[ClaimedRun] = []
+        """Runs that could not be given back, for the journal took no write."""
+        self.trouble: str | None = None
+        """Why the journal refused the newest checkpoint; None while all is well."""
 
     async def start(self) -> None:
         """Take up what earlier processes left, and begin to work."""
@@ -119,6 +124,9 @@ class LocalRunner:
         claims = [one.claim for one in self._driving.values()]
         if claims:
             await self._journal.heartbeat(claims, self._now() + self._stepper.recorder.lease)
+        owed, self._owed = self._owed, []
+        for claimed in owed:
+            await self._give_back(claimed, timedelta())
         if await self._journal.release_dead(owner_alive):
             self.wake()
 
@@ -135,9 +143,11 @@ class LocalRunner:
         with bind(run=claimed.row.id, flow=claimed.row.flow, trace_id=trace_id):
             try:
                 await self._drive_to_rest(claimed)
+                self.trouble = None
             except LeaseLost:
                 _log.warning("another performer has this run; it is left alone")
             except JournalError as error:
+                self.trouble = str(error)
                 _log.error("the journal refused a checkpoint, the run goes on later: %s", error)
                 await self._give_back(claimed, POLL)
             except Exception:
@@ -145,8 +155,10 @@ class LocalRunner:
                 await self._give_back(claimed, BUG_PAUSE)
 
     async def _give_back(self, claimed: ClaimedRun, pause: timedelta) -> None:
-        with contextlib.suppress(JournalError):
+        try:
             await self._journal.release(claimed.claim, self._now() + pause)
+        except JournalError:
+            self._owed.append(claimed)
 
     async def _drive_to_rest(self, claimed: ClaimedRun) -> None:
         row = claimed.row
@@ -160,7 +172,7 @@ class LocalRunner:
         if claimed.taken_over:
             await self._take_over(job)
         await self._tell_earlier(job, claimed)
-        if await self._stepper.reconnected(job):
+        if await self._stepper.pauses.lifted(row.waits_for, self._stepper.connections.names()):
             await self._stepper.recorder.note(job, "reconnect", {"connection": row.waits_for})
         decision = decide(program.plan, job.run, self._now())
         while True:

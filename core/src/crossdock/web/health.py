@@ -25,13 +25,14 @@ async def healthz() -> Response:
 
 @router.get("/readyz", summary="Whether runs make progress", response_class=ExactJSON, responses=answers(503))
 async def readyz(request: Request) -> Response:
-    """Ready while the journal answers and no run has been due for longer than two minutes."""
+    """Ready while the journal takes checkpoints and no run has been due for longer than two minutes."""
     runtime: Crossdock = request.app.state.crossdock
     oldest = await runtime.journal.oldest_due(runtime.now())
     age = max(runtime.now() - oldest, timedelta()) if oldest else timedelta()
-    ready = runtime.started and age < STALLED
+    ready = runtime.started and age < STALLED and runtime.runner.trouble is None
     body = {
         "status": "ready" if ready else "stalled",
+        "journal": runtime.runner.trouble or "ok",
         "oldest_due_seconds": round(age.total_seconds(), 3),
         "config": "refused" if runtime.problems else "in force",
     }

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from crossdock.journal.base import Journal, RunRow
+from crossdock.payload import payload_of
 from crossdock.program import ProgramError, Programs
-from crossdock.saga import reports
-from crossdock.state import Run, fold
+from crossdock.saga import culprit, reports
+from crossdock.state import Run, Status, fold
 from crossdock.telemetry import RunTrace
+
+_UNSUCCESSFUL = frozenset({Status.HELD, Status.IN_DOUBT, Status.ROLLED_BACK, Status.DEAD, Status.CANCELLED})
 
 
 def summary(row: RunRow) -> dict[str, Any]:
@@ -31,7 +34,10 @@ def summary(row: RunRow) -> dict[str, Any]:
 
 
 async def detail(journal: Journal, programs: Programs, row: RunRow) -> dict[str, Any]:
-    """One run with its event, its steps, how each leg stands, and its replay if it has one."""
+    """One run with its event, its steps, how each leg stands, and its replay if it has one.
+
+    `payload` is what the leg at which it went wrong was given, or the records if that was before any leg.
+    """
     steps = await journal.steps(row.id)
     event = await journal.event(row.event_seq)
     replay = await journal.replay_of(row.id)
@@ -39,8 +45,10 @@ async def detail(journal: Journal, programs: Programs, row: RunRow) -> dict[str,
     try:
         program = await programs.get(row.plan_hash)
         legs = [report.model_dump() for report in reports(program.plan, run)]
+        wrong = culprit(program.plan, run)
     except ProgramError as error:
         legs = [{"leg": name, "state": str(leg.phase), "note": str(error)} for name, leg in run.legs.items()]
+        wrong = row.leg
     return summary(row) | {
         "replayed_by": replay.id if replay else None,
         "takeovers": row.takeovers,
@@ -56,6 +64,7 @@ async def detail(journal: Journal, programs: Programs, row: RunRow) -> dict[str,
             "data": event.data,
         },
         "legs": legs,
+        "payload": payload_of(run, wrong) if wrong or row.error or row.status in _UNSUCCESSFUL else None,
         "steps": [
             {"seq": s.seq, "kind": s.kind, "leg": s.leg, "phase": s.phase, "at": s.at, "data": s.data} for s in steps
         ],

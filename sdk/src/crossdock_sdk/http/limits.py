@@ -13,6 +13,8 @@ import httpx
 from crossdock_sdk.errors import ThrottledError
 from crossdock_sdk.http.layer import Layer
 
+LONGEST_PAUSE = 86_400.0
+"""Seconds: an absurd `Retry-After` must not close a connection for good."""
 LONGEST_NAP = 2.0
 """Seconds that a request may wait in memory; a longer wait goes to the journal, and no task sleeps on it."""
 
@@ -77,7 +79,7 @@ class Limited(Layer):
     def park(self, seconds: float) -> None:
         """Hold back every request for `seconds` from now, unless a longer pause stands."""
         if seconds > self._rest():
-            self._pause = (self._now(), seconds)
+            self._pause = (self._now(), min(seconds, LONGEST_PAUSE))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         async with self._slots:

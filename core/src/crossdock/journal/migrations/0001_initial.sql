@@ -137,7 +137,7 @@ CREATE INDEX objects_run ON objects (run_no);
 
 CREATE TABLE connections (
   name TEXT PRIMARY KEY,
-  status TEXT NOT NULL CHECK (status IN ('active', 'paused')),
+  status TEXT NOT NULL CHECK (status IN ('active', 'paused', 'trying')),
   reason TEXT,
   since INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -89,10 +89,13 @@ SET owner = NULL, lease_until = NULL, updated_at = :now,
 WHERE id = :id AND fence = :fence AND owner = :owner;
 
 -- name: owners
-SELECT DISTINCT owner FROM runs WHERE owner IS NOT NULL;
+SELECT owner FROM runs WHERE owner IS NOT NULL UNION SELECT owner FROM token_leases;
 
 -- name: expire_owner
 UPDATE runs SET lease_until = 0 WHERE owner = ?;
+
+-- name: drop_token_lease
+DELETE FROM token_leases WHERE owner = ?;
 
 -- name: take_lock
 INSERT INTO locks (name, run_no) VALUES (?, ?) ON CONFLICT (name) DO NOTHING;
