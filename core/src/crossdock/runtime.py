@@ -144,7 +144,7 @@ class Crossdock:
             return self.problems
         self.problems = ()
         await self._put_in_force(loaded)
-        self.runner.wake()
+        await self.runner.reloaded()
         self._spawn(self._retire())
         _log.info(
             "the routing file is reloaded: %s flows, %s connections",

@@ -89,7 +89,8 @@ class Vault:
         except InvalidToken:
             raise VaultError(
                 f"the stored tokens of connection {connection} were encrypted with another key; put that key"
-                f" back into CROSSDOCK_SECRET_KEY, or authorise again with: crossdock connect {connection}"
+                " back into CROSSDOCK_SECRET_KEY, after the new one and a comma; if it is lost, connect the account"
+                " anew under another connection name"
             ) from None
         expires = plain["expires_at"]
         return Token(

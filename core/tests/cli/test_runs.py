@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,21 @@ AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 URL = "sqlite:///crossdock.db"
 FAILED, OTHER, RUNNING = "01aaaaaaaaaaaaaaaaaaaaaaaa", "01aaabbbbbbbbbbbbbbbbbbbbb", "01ccccccccccccccccccccccccc"[:26]
 ERROR = {"kind": "rejected", "message": "no item has SKU [X]", "code": "610", "field": "lines[0].sku"}
+INPUT = {"native": {"memo": "[b]x[/]"}, "customer_id": "58", "lines": [{"sku": "X", "unit_price": Decimal("19.90")}]}
+PAYLOAD = """Payload
+{
+  "customer_id": "58",
+  "lines": [
+    {
+      "sku": "X",
+      "unit_price": 19.90
+    }
+  ],
+  "native": {
+    "memo": "[b]x[/]"
+  }
+}
+"""
 
 
 @pytest.fixture
@@ -39,7 +55,7 @@ async def _fill(home: Path) -> None:
             Checkpoint("plan", None, "done", {"inputs": {"customer": {}, "invoice": {}, "back": {}}}, AT),
             Checkpoint("apply", "customer", "intent", {"key": "x"}, AT),
             Checkpoint("apply", "customer", "done", {"receipt": made}, AT + timedelta(seconds=1)),
-            Checkpoint("apply", "invoice", "intent", {"key": "y"}, AT + timedelta(seconds=2)),
+            Checkpoint("apply", "invoice", "intent", {"key": "y", "input": INPUT}, AT + timedelta(seconds=2)),
             Checkpoint("apply", "invoice", "failed", {"error": ERROR}, AT + timedelta(seconds=2.5)),
             Checkpoint("undo", "customer", "done", {"id": "58", "touched": True}, AT + timedelta(seconds=3)),
             Checkpoint("end", None, "rolled_back", {"alert": True}, AT + timedelta(seconds=3)),
@@ -88,6 +104,41 @@ def test_a_run_tells_its_story(cross: Callable[..., Any], journal: Path) -> None
     assert states == {"customer": "undone", "invoice": "failed", "back": "not reached"}
 
 
+def test_what_the_failed_leg_was_given_is_shown_exactly(cross: Callable[..., Any], journal: Path) -> None:
+    assert cross("runs", "show", FAILED).out.endswith(f"\n{PAYLOAD}")
+
+
+def test_the_payload_is_shown_whatever_became_of_the_connections(
+    cross: Callable[..., Any], journal: Path, home: Path
+) -> None:
+    (home / "crossdock.yaml").unlink()
+    assert cross("runs", "show", FAILED).out.endswith(f"\n{PAYLOAD}")
+
+
+def test_a_run_that_stopped_before_any_leg_shows_its_records(cross: Callable[..., Any], journal: Path) -> None:
+    asyncio.run(_stop(RUNNING))
+    assert cross("runs", "show", RUNNING).out.endswith('\nPayload\n{\n  "deal": {\n    "id": "k2"\n  }\n}\n')
+
+
+async def _stop(run: str) -> None:
+    async with open_journal(URL, redact=str, now=lambda: AT + timedelta(days=10_000)) as journal:
+        later = AT + timedelta(days=10_000)
+        (held,) = await journal.claim("me", 10, later, timedelta(seconds=60))
+        assert held.row.id == run
+        steps = [
+            Checkpoint("hydrate", None, "done", {"records": {"deal": {"id": "k2"}}}, later),
+            Checkpoint("plan", None, "failed", {"error": {"kind": "mapping", "message": "no"}}, later),
+            Checkpoint("end", None, "dead", {"alert": True}, later),
+        ]
+        await journal.checkpoint(held.claim, steps, RunUpdate("dead", ended=True), None)
+
+
+def test_a_run_to_which_nothing_happened_shows_no_payload(cross: Callable[..., Any], journal: Path) -> None:
+    for run in (OTHER, RUNNING):
+        assert "Payload" not in cross("runs", "show", run).out
+        assert cross("runs", "show", run, "--json").json["payload"] is None
+
+
 def test_who_looks_needs_no_secrets(cross: Callable[..., Any], journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TOKEN")
     assert cross("runs", "show", FAILED, "--json").json["legs"][0]["state"] == "undone"
@@ -115,6 +166,13 @@ async def _plan_of(run: str) -> str:
         assert row is not None
         assert await journal.plan(row.plan_hash)
         return row.plan_hash
+
+
+def test_a_replay_says_whether_a_run_goes_on_or_has_a_successor(cross: Callable[..., Any], journal: Path) -> None:
+    assert cross("runs", "replay", "01ccc").out == ("run 01ccc goes on; a running server takes it up within a second\n")
+    said = cross("runs", "replay", FAILED).out
+    successor = cross("runs", "show", FAILED, "--json").json["replayed_by"]
+    assert said.startswith(f"run {FAILED} is queued as {successor} (queued);")
 
 
 def test_what_cannot_be_replayed_or_cancelled_is_failed_work(cross: Callable[..., Any], journal: Path) -> None:

@@ -32,6 +32,10 @@ def test_an_intent_without_outcome_stands_out() -> None:
     assert lines[1].bad
 
 
+def test_a_run_without_a_step_yet_tells_of_its_event() -> None:
+    assert [line.text for line in told(run())] == ["crm told of deal.won 7"]
+
+
 def test_tries_are_counted_by_leg() -> None:
     error = {"error": {"kind": "ambiguous", "message": "no reply", "code": "X1"}}
     found = {"receipt": {"id": "9", "created": False}}

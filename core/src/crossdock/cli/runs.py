@@ -148,8 +148,7 @@ def _show(run: dict[str, Any]) -> None:
         for leg in run["legs"]
     ]
     table(("leg", "state", "id", "link", "note"), rows, title="\nWhat stands")
-    # A server that is older than this command sends none.
-    if run.get("payload") is not None:
+    if run["payload"] is not None:
         _show_payload(run["payload"])
 
 

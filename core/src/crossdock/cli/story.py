@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 Shown = dict[str, Any]
@@ -38,7 +39,7 @@ def _lines(run: Shown) -> Iterator[Line]:
         yield line(event["received_at"], None, f"{event['connection']} told of {event['type']} {event['subject']}")
     tries: Counter[str] = Counter()
     steps = run.get("steps", [])
-    for step, following in zip(steps, [*steps[1:], None], strict=True):
+    for step, following in zip_longest(steps, steps[1:]):
         if step["kind"] == "apply" and step["phase"] in ("intent",):
             tries[step["leg"]] += 1
         if step["phase"] == "intent" and _settles(following, step):
@@ -126,6 +127,8 @@ _TELLERS = {
     "inherit": _inherited,
     "cancel": lambda *_: "a person cancels it",
     "resume": lambda *_: "a person lets it go on",
+    "reload": lambda *_: "looked at again with the new configuration",
+    "reconnect": lambda _, data: f"{data.get('connection', 'connection:').partition(':')[2]} may be used again",
     "takeover": lambda *_: "its performer vanished; another goes on",
     "stop": _told,
     "end": _told,

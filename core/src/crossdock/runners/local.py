@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind
 
 from crossdock.alerts import Courier, post, stuck_alert
 from crossdock.ids import owner_alive, owner_id
-from crossdock.journal.base import ClaimedRun, Journal, JournalError, LeaseLost, RunUpdate
+from crossdock.journal.base import Checkpoint, ClaimedRun, Journal, JournalError, LeaseLost, RunUpdate
 from crossdock.logs import bind
 from crossdock.program import ProgramError, Programs
 from crossdock.recorder import Job
@@ -61,6 +61,7 @@ class LocalRunner:
         self._stopping = False
         self._owed: list[ClaimedRun] = []
         """Runs that could not be given back, for the journal took no write."""
+        self._stuck_runs: set[str] = set()
         self.trouble: str | None = None
         """Why the journal refused the newest checkpoint; None while all is well."""
 
@@ -68,6 +69,14 @@ class LocalRunner:
         """Take up what earlier processes left, and begin to work."""
         await self._journal.release_dead(owner_alive)
         self._loops = [asyncio.create_task(self._forever(turn)) for turn in (self._claim, self._keep, self._tell)]
+
+    async def reloaded(self) -> None:
+        """Look again at the runs that could not go on with the configuration before this one."""
+        stuck, self._stuck_runs = self._stuck_runs, set()
+        for run_id in stuck:
+            now = self._now()
+            await self._journal.add_step(run_id, Checkpoint("reload", None, "done", {}, now), now)
+        self.wake()
 
     def wake(self) -> None:
         """Look for work now."""
@@ -213,6 +222,7 @@ class LocalRunner:
 
     async def _stuck(self, claimed: ClaimedRun, message: str) -> None:
         _log.error("%s", message)
+        self._stuck_runs.add(claimed.row.id)
         notifiers = await self._programs.notifiers(claimed.row.plan_hash)
         await post(self._journal, stuck_alert(claimed.row, message, self._now()), notifiers, self._now())
         update = RunUpdate(

@@ -17,9 +17,10 @@ LINGER_SECONDS = 2.0
 class LimitedProtocol(HttpToolsProtocol):
     """Answers 431 to a head over `head_limit` bytes; closes if a head takes longer than `head_seconds`.
 
-    The time runs from the head's first byte, and for a new connection from its opening as well. Trailers and
-    the framing of chunks count like a head, a body's own bytes do not. Of a head that begins in one packet with
-    the end of the request before it, up to `head_limit` bytes may pass uncounted.
+    Requests before it on the same connection are answered first. The time runs from the head's first byte, and for
+    a new connection from its opening as well. Trailers and the framing of chunks count like a head, a body's own
+    bytes do not. Of a head that begins in the piece that ends the request before it, up to `head_limit` bytes
+    pass uncounted.
     """
 
     head_limit = 64 * 1024
@@ -74,6 +75,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self._in_body, self._moved = False, True
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._refused and not self._replying() and not self.transport.is_closing():
+            self._answer_431()
+
     def _begin(self) -> None:
         if not self._begun:
             self._begun = True
@@ -89,33 +95,24 @@ class LimitedProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _expired(self) -> None:
-        if self.flow.read_paused:
-            # The rest of the head may have come; it is the request before it that keeps us from reading on.
+        if self._replying():
+            # An earlier request is in hand: its reply goes first, and meanwhile we may not be reading.
             self._allow(self.head_seconds)
-        elif self._replying():
-            self._close_after_reply()
         else:
             self.transport.close()
 
     def _refuse(self) -> None:
         self.logger.warning("a request head over %d bytes is refused", self.head_limit)
         if self._in_body:
-            # What is over the limit is no head but a trailer, and the application may have answered already.
+            # It is a trailer that is over the limit, and its request may be answered already.
             self.transport.close()
-        elif self._replying():
-            self._close_after_reply()
-        else:
-            self._refused = True
+            return
+        self._refused = True
+        if not self._replying():
             self._answer_431()
-            self._allow(LINGER_SECONDS)
 
     def _replying(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
-
-    def _close_after_reply(self) -> None:
-        """Nothing more is read; what was asked before is still answered, and the last reply closes."""
-        self._refused = True
-        self.cycle.keep_alive = False
 
     def _answer_431(self) -> None:
         status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
@@ -125,3 +122,4 @@ class LimitedProtocol(HttpToolsProtocol):
         head += [name + b": " + value for name, value in headers]
         self.transport.write(b"\r\n".join([*head, b"", bytes(reply.body)]))
         self.transport.write_eof()
+        self._allow(LINGER_SECONDS)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from crossdock_sdk import Redo
+
 from crossdock.journal.base import Journal, RunRow
 from crossdock.payload import payload_of
 from crossdock.program import ProgramError, Programs
-from crossdock.saga import culprit, reports
+from crossdock.saga import LegPlan, Plan, culprit, reports
 from crossdock.state import Run, Status, fold
 from crossdock.telemetry import RunTrace
 
@@ -46,8 +48,10 @@ async def detail(journal: Journal, programs: Programs, row: RunRow) -> dict[str,
         program = await programs.get(row.plan_hash)
         legs = [report.model_dump() for report in reports(program.plan, run)]
         wrong = culprit(program.plan, run)
-    except ProgramError as error:
-        legs = [{"leg": name, "state": str(leg.phase), "note": str(error)} for name, leg in run.legs.items()]
+    except ProgramError:
+        # What the flow is to do cannot be told without its connectors; what stands can.
+        known = Plan(tuple(LegPlan(name, Redo.UPSERT) for name in run.legs))
+        legs = [report.model_dump() for report in reports(known, run)]
         wrong = row.leg
     return summary(row) | {
         "replayed_by": replay.id if replay else None,

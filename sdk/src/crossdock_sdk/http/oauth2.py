@@ -20,6 +20,7 @@ from crossdock_sdk.http.limits import Limits
 from crossdock_sdk.http.reply import Reply
 
 _REFUSED = "invalid_grant"
+_RECONNECT = "connect the account anew and put its new refresh_token into the connection's settings"
 _PASSING = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 _REMEMBERED = 8
 _ERROR_CODE = re.compile(r"[\w.-]{1,60}")
@@ -30,12 +31,12 @@ _LONGEST_LIFE = 10 * 365 * 86_400.0
 class OAuth2Refresh:
     """Bearer tokens from a refresh token (RFC 6749, 6), kept in `context.tokens`.
 
-    `refresh_token` is only the first one: what the store holds wins. However many callers, processes
+    `refresh_token` is only the first one: what the store holds wins while it works. Once that is refused,
+    `refresh_token` is tried, for a person may have connected the account anew. However many callers, processes
     included, find the access token old, one refresh is made, under the store's `exclusive()`; the new refresh
     token is stored before the new access token is used. `early` is how many seconds before its end a token
     counts as old. `basic` sends the client's id and secret by HTTP Basic, else in the form. Raises
-    `AuthError` if the refresh token is refused and no newer one is stored, `TransientError` for all that may
-    pass.
+    `AuthError` if the refresh tokens of store and settings are refused, `TransientError` for all that may pass.
     """
 
     def __init__(
@@ -116,18 +117,30 @@ class OAuth2Refresh:
 
     async def _granted(self, stored: Token | None) -> Token:
         try:
-            return await self._grant(stored)
+            return await self._grant(stored, self._kept(stored))
         except AuthError as error:
-            newer = await self._load() if error.code == _REFUSED else None
-            if newer is None or newer.version == (stored.version if stored else 0):
+            if error.code != _REFUSED:
                 raise
+            newer = await self._load()
+            if newer is None or newer.version == (stored.version if stored else 0):
+                if self._first in (None, self._kept(stored)):
+                    raise
+                newer = None
+        if newer is None:
+            # A person who connects the account anew can put the new refresh token only into the settings.
+            return await self._grant(stored, self._first)
         # Somebody stored other tokens since: a superseded refresh token says nothing about theirs.
-        return newer if self._fresh(newer) else await self._grant(newer)
+        return newer if self._fresh(newer) else await self._grant(newer, self._kept(newer))
 
-    async def _grant(self, stored: Token | None) -> Token:
-        refresh_token = (stored.refresh_token if stored else None) or self._first
+    def _kept(self, stored: Token | None) -> str | None:
+        return (stored.refresh_token if stored else None) or self._first
+
+    async def _grant(self, stored: Token | None, refresh_token: str | None) -> Token:
         if not refresh_token:
-            raise AuthError(f"connection {self._context.name}: no refresh token; connect the account first")
+            raise AuthError(
+                f"connection {self._context.name}: no refresh token; connect the account and put its refresh_token "
+                "into the connection's settings"
+            )
         asked = self._context.now()
         answer = await self._ask(refresh_token)
         expected = stored.version if stored else 0
@@ -190,7 +203,8 @@ class OAuth2Refresh:
         if code in _PASSING:
             return TransientError(self._told(code), code=code, status=reply.status)
         about = " ".join(self._context.redactor.text(str(known.get("error_description") or "")).split())
-        return AuthError(self._told(f"{shown} {about[:_TOLD]}".strip()), code=shown, status=reply.status)
+        said = f"{shown} {about[:_TOLD]}".strip() + (f"; {_RECONNECT}" if code == _REFUSED else "")
+        return AuthError(self._told(said), code=shown, status=reply.status)
 
     def _told(self, what: str) -> str:
         return f"connection {self._context.name}: the token refresh failed: {what}"
