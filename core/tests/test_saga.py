@@ -383,6 +383,45 @@ def test_a_replay_after_rollback_uses_a_new_key_since_the_old_one_gets_the_old_r
     assert [(h.phase, h.generation) for h in heritage(first.run)] == [("fresh", 1), ("fresh", 1)]
 
 
+def test_a_replay_takes_back_what_stands_amiss_before_it_writes_anew() -> None:
+    first = World(one(Redo.NATIVE_KEY), ["ok", "discrepancy", *["transient"] * 4])
+    assert first.drive() == End(Status.DEAD, alert=True)
+    (item,) = heritage(first.run)
+    assert (item.phase, item.generation) == ("amiss", 0)
+    again = World(first.plan, [], held=first.held, replay_of="r1")
+    again.say("inherit", item.leg, item.phase, generation=0, receipt=item.receipt)
+    assert again.drive() == End(Status.SUCCEEDED, alert=False)
+    assert [d for d in again.decisions if isinstance(d, (Apply, Undo))] == [Undo("leg0"), Apply("leg0")]
+    assert again.run.leg("leg0").generation == 1
+    assert again.live("leg0") == 1
+
+
+def test_what_is_refused_to_be_undone_is_no_success_of_a_replay() -> None:
+    first = World(one(Redo.NATIVE_KEY), ["ok", "discrepancy", "rejected"])
+    assert first.drive() == End(Status.DEAD, alert=True)
+    (item,) = heritage(first.run)
+    again = World(first.plan, ["ok", "rejected"], held=first.held, replay_of="r1")
+    again.say("inherit", item.leg, item.phase, generation=0, receipt=item.receipt)
+    assert again.drive() == End(Status.DEAD, alert=True)
+
+
+def test_once_an_undo_has_begun_there_is_no_way_forward_whoever_asks() -> None:
+    world = World(plan_of([(Redo.NATIVE_KEY, "rollback")] * 2), ["ok", "ok", "rejected", "crash_after"])
+    while not any(s.kind == "undo" for s in world.steps):
+        world.perform(decide(world.plan, world.run, world.now))
+    world.say("resume", None, "done")
+    assert world.drive() == End(Status.ROLLED_BACK, alert=True)
+    assert (world.live("leg0"), world.live("leg1")) == (0, 0)
+
+
+def test_a_held_leg_that_stands_amiss_is_taken_back_and_written_anew_when_a_person_lets_it_go_on() -> None:
+    world = World(one(Redo.NATIVE_KEY, "hold"), ["ok", "discrepancy"])
+    assert world.drive() == Stop(Status.HELD, alert=True)
+    world.say("resume", None, "done")
+    assert world.drive() == End(Status.SUCCEEDED, alert=False)
+    assert (world.run.leg("leg0").generation, world.live("leg0")) == (1, 1)
+
+
 def test_keys_differ_by_run_leg_and_generation_and_nothing_else() -> None:
     keys = {leg_key(r, leg, g) for r in ("a", "b") for leg in ("x", "y") for g in (0, 1)}
     assert len(keys) == 8

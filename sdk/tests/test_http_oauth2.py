@@ -242,8 +242,57 @@ async def test_a_refused_refresh_token_is_an_auth_error_after_one_try() -> None:
         with pytest.raises(AuthError, match="invalid_grant Incorrect Token type") as caught:
             await b.api.post("/api", json={})
     assert caught.value.code == "invalid_grant"
+    assert "put its new refresh_token into the connection's settings" in caught.value.message
     assert len(b.vendor.asked) == 1
     assert b.vendor.calls == []
+
+
+def revoked_in_store() -> MemoryTokens:
+    return MemoryTokens(Token("access-token-9", "revoked-token-9", START, 9))
+
+
+def shown(b: Bench) -> list[str]:
+    """The refresh tokens that the vendor has been shown."""
+    return [form["refresh_token"] for form, _ in b.vendor.asked]
+
+
+async def test_a_reconnected_accounts_configured_token_replaces_a_revoked_stored_one() -> None:
+    async with bench(revoked_in_store()) as b:
+        assert (await b.another(refresh_token=SecretStr("refresh-token-0")).get("/api")).status == 200
+        stored = await b.tokens.load()
+        assert stored == Token("access-token-1", "refresh-token-1", START + timedelta(hours=1), 10)
+        b.vendor.now += timedelta(hours=1)
+        await b.another(refresh_token=SecretStr("refresh-token-0")).get("/api")
+    assert shown(b) == ["revoked-token-9", "refresh-token-0", "refresh-token-1"]
+
+
+async def test_a_configured_token_that_is_refused_too_is_tried_once_and_the_person_told_what_to_do() -> None:
+    async with bench(revoked_in_store()) as b:
+        b.vendor.refresh = "not given to us yet"
+        with pytest.raises(AuthError, match=r"invalid_grant.*put its new refresh_token into the connection's settings"):
+            await b.api.get("/api")
+        assert shown(b) == ["revoked-token-9", "refresh-token-0"]
+        stored = await b.tokens.load()
+        assert stored is not None
+        assert (stored.refresh_token, stored.version) == ("revoked-token-9", 9)
+        assert (await b.another(refresh_token=SecretStr("not given to us yet")).get("/api")).status == 200
+
+
+@pytest.mark.parametrize("configured", [None, SecretStr("revoked-token-9")])
+async def test_where_the_settings_hold_no_other_token_the_vendor_is_asked_once(configured: SecretStr | None) -> None:
+    async with bench(revoked_in_store()) as b:
+        with pytest.raises(AuthError, match="put its new refresh_token"):
+            await b.another(refresh_token=configured).get("/api")
+    assert shown(b) == ["revoked-token-9"]
+
+
+async def test_a_refusal_of_the_client_does_not_spend_the_configured_token() -> None:
+    async with bench(revoked_in_store()) as b:
+        b.vendor.reply = JSONResponse({"error": "invalid_client"}, 401)
+        with pytest.raises(AuthError, match="invalid_client") as caught:
+            await b.api.get("/api")
+    assert "refresh_token" not in caught.value.message
+    assert shown(b) == ["revoked-token-9"]
 
 
 class OvertakenTokens(MemoryTokens):
@@ -326,7 +375,7 @@ async def test_a_refusal_of_the_client_itself_is_an_auth_error() -> None:
 
 async def test_without_any_refresh_token_the_person_is_told_to_connect() -> None:
     async with bench() as b:
-        with pytest.raises(AuthError, match="connect the account"):
+        with pytest.raises(AuthError, match="put its refresh_token into the connection's settings"):
             await b.another(refresh_token=None).get("/api")
         with pytest.raises(ConfigError, match="token_url"):
             b.auth(token_url="books.example/token")

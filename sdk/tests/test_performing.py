@@ -98,7 +98,8 @@ async def test_a_lost_reply_is_raised_unless_there_are_more_tries() -> None:
         (Redo.UPSERT, ["before", "after"], ["before", "apply", "apply", "apply"]),
         (Redo.LOOKUP, ["after"], ["before", "apply", "recover"]),
         (Redo.LOOKUP, ["before"], ["before", "apply", "recover", "apply"]),
-        (Redo.NATIVE_KEY, ["after"], ["before", "apply", "apply", "exists"]),
+        (Redo.NATIVE_KEY, ["after"], ["before", "apply", "recover"]),
+        (Redo.NATIVE_KEY, ["before"], ["before", "apply", "recover", "apply", "exists"]),
     ],
 )
 async def test_what_stood_before_is_read_once_and_the_rest_asked_again_as_declared(
@@ -110,9 +111,15 @@ async def test_what_stood_before_is_read_once_and_the_rest_asked_again_as_declar
     assert receipt.undo["before"] == {"name": "old"}
 
 
+async def test_a_native_key_needs_no_recover() -> None:
+    action = type("Plain", (Rename,), {"redo": Redo.NATIVE_KEY, "recover": Action.recover})("after")
+    await perform(action, DATA, "new", tries=2)
+    assert action.calls == ["before", "apply", "apply", "exists"]
+
+
 async def test_an_old_reply_that_names_nothing_is_refused() -> None:
     with pytest.raises(RejectedError, match="gone does not exist"):
-        await perform(asked_again_by(Redo.NATIVE_KEY, "after"), ObjectRef(id="gone"), "new", tries=2)
+        await perform(asked_again_by(Redo.NATIVE_KEY, "before"), ObjectRef(id="gone"), "new", tries=2)
 
 
 async def test_a_discrepancy_can_be_undone_too() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from crossdock_sdk import Action, ConfigError, Connection, Context, Notifier, Source
@@ -62,7 +62,7 @@ class Connections:
     def replace(self, specs: Mapping[str, ConnectionSpec], registry: Registry, stopped: Mapping[str, Stopped]) -> None:
         """Take a new configuration; a connection whose settings are as before stays open.
 
-        One that changed is closed by the next `close_retired`, when nothing can be using it any more.
+        One that changed is `retired`; it is to be closed once the runs now in hand are let go of.
         """
         for name, live in list(self._live.items()):
             if specs.get(name) != self._specs[name]:
@@ -71,16 +71,21 @@ class Connections:
                 self._parts = {key: part for key, part in self._parts.items() if key[0] != name}
         self._specs, self._registry, self.stopped = dict(specs), registry, stopped
 
-    async def close_retired(self) -> None:
-        """Close what earlier configurations had."""
-        retired, self._retired = self._retired, []
-        await asyncio.gather(*(connection.close() for connection in retired))
+    def retired(self) -> tuple[Connection, ...]:
+        """What earlier configurations had and this one has not, still open."""
+        return tuple(self._retired)
+
+    async def close_retired(self, connections: Sequence[Connection]) -> None:
+        """Close these, once nothing uses them."""
+        mine = [connection for connection in connections if connection in self._retired]
+        self._retired = [connection for connection in self._retired if connection not in mine]
+        await asyncio.gather(*(connection.close() for connection in mine))
 
     async def close(self) -> None:
         """Close all connections."""
         self._retired += self._live.values()
         self._live, self._parts = {}, {}
-        await self.close_retired()
+        await self.close_retired(self.retired())
 
     def _spec(self, name: str) -> ConnectionSpec:
         if name in self.stopped:

@@ -8,6 +8,7 @@ from typing import Any
 
 from crossdock.alerts import connection_alert, post
 from crossdock.journal.base import Journal, RunRow, connection_wait
+from crossdock.saga import AUTH_PROBE
 
 _SAYS_NOTHING = frozenset({"transient", "throttled", "ambiguous", "config", "mapping"})
 """Kinds of error that tell nothing about credentials."""
@@ -23,14 +24,15 @@ class Pauses:
     def __init__(self, journal: Journal, now: Callable[[], datetime]) -> None:
         self._journal = journal
         self._now = now
-        self._scouts: dict[str, str] = {}
-        """Paused connection → the run of this process that tries it again."""
+        self._scouts: dict[str, tuple[str, datetime]] = {}
+        """Paused connection → the run of this process that tries it again, and since when."""
         self._unproven: set[str] = set()
         """Connections that are tried again and have not answered yet."""
 
     async def must_wait(self, connection: str, run_id: str) -> bool:
         """Whether the connection is paused and another run is the one that tries it again."""
-        if self._scouts.get(connection, run_id) == run_id:
+        scout, since = self._scouts.get(connection, (run_id, self._now()))
+        if scout == run_id or self._now() - since > 2 * AUTH_PROBE:
             return False
         if (await self._journal.connection_state(connection)).status == "paused":
             return True
@@ -43,7 +45,7 @@ class Pauses:
         """Take in how a call went: `error` None is a success."""
         kind = error.get("kind") if error else None
         if error is not None and kind == "auth":
-            self._scouts[connection] = row.id
+            self._scouts[connection] = (row.id, self._now())
             await self._pause(connection, dict(error), row, notify)
         elif (connection in self._scouts or connection in self._unproven) and kind not in _SAYS_NOTHING:
             self._scouts.pop(connection, None)

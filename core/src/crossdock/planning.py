@@ -42,8 +42,12 @@ class Planned:
 
 
 def restore(records: Mapping[str, Any], spec: EventSpec) -> Scope:
-    """Records from the journal's JSON, with dates and instants as such again."""
-    return {name: spec.records[name].model_validate(body).model_dump() for name, body in records.items()}
+    """Records from the journal's JSON, with dates and instants as such again. Raises `PlanError`."""
+    try:
+        return {name: spec.records[name].model_validate(body).model_dump() for name, body in records.items()}
+    except (ValidationError, KeyError) as error:
+        told = "the records were read by another version of the connector; replay the run to read them anew"
+        raise PlanError(f"{told} ({type(error).__name__})") from None
 
 
 def plan_run(flow: CompiledFlow, spec: EventSpec, records: Mapping[str, Any], run: Run) -> Planned:

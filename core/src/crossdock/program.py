@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from crossdock_sdk import EventSpec
+from pydantic import ValidationError
 
 from crossdock.config.compiled import CompiledFlow, CompiledLeg, compile_flow
 from crossdock.config.models import Flow
 from crossdock.journal.base import Journal
+from crossdock.mapping import MappingError
 from crossdock.plugins import Registry
 from crossdock.saga import LegPlan, Plan
 
@@ -72,7 +74,11 @@ class Programs:
         """The program of a stored plan. Raises `ProgramError`."""
         if plan_hash not in self._ready:
             body: dict[str, Any] = await self._journal.plan(plan_hash)
-            program = make_program(Flow.from_plan(body), self._registry, self._connectors())
+            try:
+                program = make_program(Flow.from_plan(body), self._registry, self._connectors())
+            except (ValidationError, MappingError) as error:
+                told = "the stored plan is of another version of Crossdock or its connectors"
+                raise ProgramError(f"{told}; cancel the run, or replay it when it has ended: {error}") from None
             self._ready[plan_hash] = program
             while len(self._ready) > _KEPT:
                 self._ready.popitem(last=False)

@@ -25,7 +25,7 @@ from crossdock.journal.base import (
 )
 from crossdock.metrics import RuntimeMetrics
 from crossdock.program import Program
-from crossdock.saga import Decision, End, Stop, Undo, Wait, culprit, decide
+from crossdock.saga import AUTH_PROBE, Decision, End, Stop, Undo, Wait, culprit, decide
 from crossdock.state import Run, Status, evolve, fold
 from crossdock.telemetry import RunTrace, Telemetry
 
@@ -91,9 +91,15 @@ class Recorder:
         await self.append(job, [Checkpoint(kind, None, "done", data, self.now())], RunUpdate(str(Status.RUNNING)))
 
     async def park(self, job: Job, waits_for: str) -> None:
-        """Let the run wait until a lock or a connection is free; whoever frees it makes the run due."""
+        """Let the run wait until a lock or a connection is free; whoever frees it makes the run due.
+
+        A run that waits for a connection looks again by itself, too, should the run that tries it be gone.
+        """
+        paused = waits_for.startswith(connection_wait(""))
+        due = self.now() + 2 * AUTH_PROBE if paused else None
         error = job.run.error
-        update = RunUpdate(str(Status.WAITING), waits_for=waits_for, leg=job.row.leg, error=error, release=True)
+        status = Status.ROLLING_BACK if any(leg.undoing for leg in job.run.legs.values()) else Status.WAITING
+        update = RunUpdate(str(status), due, error, job.row.leg, waits_for=waits_for, release=True)
         await self.journal.checkpoint(job.claim, [], update, None)
 
     async def settle(self, job: Job, decision: Wait | Stop | End) -> None:

@@ -7,10 +7,10 @@ import contextlib
 import logging
 import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from crossdock_sdk import Context, Redactor
+from crossdock_sdk import Connection, Context, Redactor
 from crossdock_sdk.contracts.connection import secrets_of
 
 from crossdock import __version__
@@ -145,7 +145,7 @@ class Crossdock:
         self.problems = ()
         await self._put_in_force(loaded)
         await self.runner.reloaded()
-        self._spawn(self._retire())
+        self._spawn(self._retire(self.connections.retired()))
         _log.info(
             "the routing file is reloaded: %s flows, %s connections",
             len(loaded.flows),
@@ -168,9 +168,9 @@ class Crossdock:
         for name in self.connections.names():
             await self.stepper.pauses.retry(name)
 
-    async def _retire(self) -> None:
+    async def _retire(self, retired: Sequence[Connection]) -> None:
         await self.runner.quiesced()
-        await self.connections.close_retired()
+        await self.connections.close_retired(retired)
 
     def _context(self, name: str) -> Context:
         return Context(

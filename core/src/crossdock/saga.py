@@ -126,6 +126,10 @@ def decide(plan: Plan, run: Run, now: datetime) -> Decision:
     doubtful = next((leg for leg in plan.legs if undecided(run.leg(leg.name))), None)
     if run.cancelled:
         return _settle(plan, run, doubtful, now) if doubtful else _roll_back(plan, run, Status.CANCELLED, now)
+    if any(
+        run.leg(leg.name).undoing and leg.on_failure != "skip" and not run.leg(leg.name).retake for leg in plan.legs
+    ):
+        return _roll_back(plan, run, Status.ROLLED_BACK, now)
     if not run.planned or run.records is None:
         return _read(plan, run, now)
     if run.again and plan.again != "allow":
@@ -152,6 +156,8 @@ def _forward(plan: Plan, run: Run, now: datetime) -> Decision:
             continue
         if _open(plan, state):
             return _try(plan, run, leg, now)
+        if state.retake and (clearing := _clear(plan, run, leg, now)) is not None:
+            return clearing
         if leg.on_failure == "hold":
             return _stop(run, Status.HELD)
         if leg.on_failure == "rollback":
@@ -176,7 +182,7 @@ def _try(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision:
     due = _due(plan, state.tries)
     if due and now < due:
         return Wait(due, Status.WAITING)
-    if leg.redo is Redo.LOOKUP and state.tries.failures and not state.looked:
+    if leg.redo is Redo.LOOKUP and state.input is not None and not state.looked:
         return Recover(leg.name)
     return Apply(leg.name)
 

@@ -93,6 +93,11 @@ class LegState:
     """What stood where this leg writes, before its first try; undo restores it."""
     error: dict[str, Any] | None = None
     inherited: bool = False
+    undoing: bool = False
+    """Undo has begun, and may have taken effect: there is no way forward from here."""
+    amiss: bool = False
+    retake: bool = False
+    """What stands amiss is to be undone first, and then written anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +214,7 @@ def _apply_failed(run: Run, name: str, leg: LegState, step: Step) -> Run:
     if "input" in step.data:
         after = replace(after, input=step.data["input"])
     if kind == "discrepancy" and step.data.get("receipt"):
-        after = replace(after, phase=Phase.AMISS, doubt=False, receipt=step.data["receipt"])
+        after = replace(after, phase=Phase.AMISS, doubt=False, amiss=True, receipt=step.data["receipt"])
     elif kind in FOR_GOOD and not (leg.doubt and kind in UNASKED):
         after = replace(after, phase=Phase.FAILED, doubt=False)
     else:
@@ -234,7 +239,9 @@ def _undone(run: Run, step: Step) -> Run:
     name = step.leg or ""
     leg = run.leg(name)
     if step.phase == "intent":
-        return run
+        return _with(run, name, replace(leg, undoing=True))
+    if step.phase != "failed" and leg.retake:
+        return _with(run, name, LegState(generation=leg.generation + 1))
     if step.phase != "failed":
         phase = Phase.KEPT if step.phase == "kept" else Phase.UNDONE
         return _with(run, name, replace(leg, phase=phase))
@@ -250,7 +257,10 @@ def _inherited(run: Run, step: Step) -> Run:
         return replace(run, inherited=True)
     leg = replace(run.leg(name), generation=int(step.data["generation"]), inherited=True)
     if step.phase == "stands":
-        leg = replace(leg, phase=Phase.APPLIED, receipt=step.data["receipt"])
+        leg = replace(leg, phase=Phase.APPLIED, receipt=step.data["receipt"], input=step.data.get("input"))
+    elif step.phase == "amiss":
+        leg = replace(leg, phase=Phase.AMISS, receipt=step.data["receipt"], input=step.data.get("input"))
+        leg = replace(leg, amiss=True, retake=True)
     elif step.phase == "doubt":
         leg = replace(leg, doubt=True, input=step.data.get("input"), before=step.data.get("before"))
     return _with(run, name, leg)
@@ -279,6 +289,8 @@ def _person_acted(run: Run, step: Step) -> Run:
 def _retried(leg: LegState) -> LegState:
     if leg.phase is Phase.FAILED:
         return LegState(generation=leg.generation + 1)
+    if leg.phase is Phase.AMISS:
+        return replace(leg, retake=True, undo_tries=Tries())
     return replace(leg, tries=Tries()) if leg.phase in {Phase.PENDING, Phase.SENT} else leg
 
 
@@ -334,8 +346,10 @@ def heritage(run: Run) -> tuple[Heritage, ...]:
 
 
 def _heritage(name: str, leg: LegState) -> Heritage:
+    if leg.receipt is not None and (leg.phase is Phase.AMISS or (leg.phase is Phase.STANDS and leg.amiss)):
+        return Heritage(name, "amiss", leg.generation, leg.receipt, leg.input)
     if leg.phase in {Phase.APPLIED, Phase.STANDS} and leg.receipt is not None:
-        return Heritage(name, "stands", leg.generation, leg.receipt)
+        return Heritage(name, "stands", leg.generation, leg.receipt, leg.input)
     if undecided(leg):
         return Heritage(name, "doubt", leg.generation, input=leg.input, before=leg.before)
     return Heritage(name, "fresh", leg.generation + 1)

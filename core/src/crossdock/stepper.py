@@ -12,6 +12,7 @@ from typing import Any
 
 from crossdock_sdk import (
     Action,
+    AuthError,
     ConfigError,
     ConnectorError,
     DiscrepancyError,
@@ -20,16 +21,21 @@ from crossdock_sdk import (
     Receipt,
     Record,
     RejectedError,
+    TransientError,
+    jsonio,
 )
 from opentelemetry.trace import StatusCode
+from pydantic import ValidationError
 
 from crossdock.config.compiled import CompiledLeg
+from crossdock.config.models import Flow
 from crossdock.connections import Connections
 from crossdock.journal.base import (
     Checkpoint,
     Journal,
     LockHeld,
     ObjectUse,
+    RunRow,
     RunUpdate,
     connection_wait,
 )
@@ -94,8 +100,8 @@ class Stepper:
     async def _outcome(self, job: Job, work: Work) -> Outcome:
         try:
             return await self._do(job, work)
-        except ConnectorError as error:
-            # The connection is gone from the configuration, so there was nothing to call.
+        except (ConnectorError, ValidationError) as error:
+            # The connection is gone from the configuration, or the connector's models have changed since.
             kind, leg = _named(work)
             return Outcome(Checkpoint(kind, leg, "failed", self._facts(error, "config"), self.now()))
 
@@ -119,12 +125,31 @@ class Stepper:
         steps = await self.journal.steps(parent_id)
         parent = await self.journal.run(parent_id)
         of = parent.replay_of if parent else None
-        folded = fold(Run(id=parent_id, root=job.row.root, replay_of=of), steps)
-        inherited = [_inherit_checkpoint(item, self.now()) for item in heritage(folded)]
+        items = heritage(fold(Run(id=parent_id, root=job.row.root, replay_of=of), steps))
+        inherited = [_inherit_checkpoint(item, self.now()) for item in items]
+        strayed = await self._strayed(job, parent, items) if parent else None
+        done = Checkpoint("inherit", None, "done", {"run": parent_id}, self.now())
+        if strayed:
+            await self.recorder.append(job, [*inherited, done], RunUpdate(str(Status.RUNNING)))
+            return Outcome(Checkpoint("plan", None, "failed", strayed, self.now()))
         if inherited:
             used = _uses(job, inherited)
             await self.recorder.append(job, inherited, RunUpdate(str(Status.RUNNING), objects_used=used))
-        return Outcome(Checkpoint("inherit", None, "done", {"run": parent_id}, self.now()))
+        return Outcome(done)
+
+    async def _strayed(self, job: Job, parent: RunRow, items: Sequence[Heritage]) -> dict[str, Any] | None:
+        """The error to stop with if what stands was written by a leg that the flow has no longer as it was."""
+        earlier = Flow.from_plan(await self.journal.plan(parent.plan_hash))
+        then = {leg.name: leg.do for leg in earlier.legs}
+        now = {leg.name: leg.leg.do for leg in job.program.compiled.enabled}
+        lost = [i for i in items if i.phase != "fresh" and now.get(i.leg) != then.get(i.leg)]
+        if not lost:
+            return None
+        told = ", ".join(f"{i.leg} ({then.get(i.leg)}{', id ' + i.receipt['id'] if i.receipt else ''})" for i in lost)
+        message = (
+            f"run {parent.id} left {told}, but the flow has no such leg now; put it back, or see to it by hand"
+        )
+        return {"error": {"kind": "mapping", "message": message, "leg": lost[0].leg}}
 
     async def _hydrate(self, job: Job) -> Outcome:
         event = job.event
@@ -145,7 +170,7 @@ class Stepper:
                 planned = plan_run(compiled, job.program.spec, run.records or {}, run)
             except PlanError as error:
                 return Outcome(Checkpoint("plan", None, "failed", {"error": error.facts}, self.now()))
-            again = None if job.row.replay_of else await self._earlier(job, planned.fingerprint)
+            again = await self._earlier(job, planned.fingerprint)
         data = {"inputs": planned.inputs, "fingerprint": planned.fingerprint}
         if again:
             data["again"] = again
@@ -181,11 +206,13 @@ class Stepper:
 
         async def write() -> dict[str, Any]:
             try:
-                receipt = _with_before(_receipt(action, "apply", await action.apply(data, key)), before)
+                found = await made_already(action, data, key) if redo else None
+                made = found or _receipt(action, "apply", await action.apply(data, key))
             except DiscrepancyError as error:
                 error.receipt = _with_before(error.receipt, before)
                 raise
-            if redo and action.redo == "native_key" and not await action.exists(receipt):
+            receipt = _with_before(made, before)
+            if redo and not found and action.redo == "native_key" and not await _still_there(action, receipt):
                 raise RejectedError(
                     f"the vendor repeats an old reply, but {receipt.id} does not exist any more; replay"
                 )
@@ -200,7 +227,10 @@ class Stepper:
             return {"before": await action.before(data)}
 
         seen = await self._call(job, "before", leg, "transient", look)
-        return Checkpoint("apply", leg.name, seen.phase, {**seen.data, "in": "before"}, seen.at)
+        facts = {**seen.data, "in": "before"}
+        if seen.phase == "failed" and facts["error"]["kind"] == "ambiguous":
+            facts["error"] = facts["error"] | {"kind": "transient"}  # it only reads: nothing can have taken effect
+        return Checkpoint("apply", leg.name, seen.phase, facts, seen.at)
 
     async def _recover(self, job: Job, leg: CompiledLeg) -> Outcome:
         state = job.run.leg(leg.name)
@@ -279,6 +309,7 @@ class Stepper:
             try:
                 async with asyncio.timeout(self.timeout.total_seconds()):
                     data = await call()
+                jsonio.dumps(data)  # what cannot be recorded must fail here, where it is the connector's fault
             except Exception as error:
                 data = self._facts(error, foreign)
                 span.set_status(StatusCode.ERROR, data["error"]["message"])
@@ -346,8 +377,32 @@ def _again(action: Action[Any], state: LegState) -> Record:
     return action.input_model().model_validate(state.input)
 
 
+async def made_already(action: Action[Any], data: Record, key: str) -> Receipt | None:
+    """What an earlier try made, where an action whose vendor keeps our key can look for it as well."""
+    if action.redo != "native_key" or type(action).recover is Action.recover:
+        return None
+    try:
+        found = await action.recover(data, key)
+    except DiscrepancyError:
+        raise
+    except RejectedError as error:
+        # A refusal to look settles nothing; as a refusal of the write it would end the doubt.
+        raise TransientError(error.message, code=error.code, status=error.status) from error
+    return None if found is None else _receipt(action, "recover", found)
+
+
 def _with_before(receipt: Receipt, before: dict[str, Any] | None) -> Receipt:
     return receipt if before is None else receipt.model_copy(update={"undo": {**receipt.undo, "before": before}})
+
+
+async def _still_there(action: Action[Any], receipt: Receipt) -> bool:
+    """Whether an object exists. That it cannot be read says nothing, neither for nor against the write."""
+    try:
+        return await action.exists(receipt)
+    except (TransientError, AuthError):
+        raise
+    except ConnectorError as error:
+        raise TransientError(f"whether {receipt.id} exists cannot be read: {error.message}") from error
 
 
 def _sent(data: Record) -> dict[str, Any]:

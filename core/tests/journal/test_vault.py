@@ -68,6 +68,7 @@ async def test_a_wrong_key_is_said_in_one_line_with_what_to_do(vault: Any) -> No
     text = str(wrong.value)
     assert "connection books" in text
     assert "CROSSDOCK_SECRET_KEY" in text
+    assert "if it is lost, connect the account anew under another connection name" in text
     assert "\n" not in text
     assert ACCESS not in text
     assert wrong.value.__cause__ is None

@@ -245,20 +245,16 @@ async def drip(client: Client) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_a_complete_head_stops_the_time(app: App, quick: type[LimitedProtocol]) -> None:
-    expired = asyncio.Event()
-
-    class Watched(quick):  # type: ignore[valid-type,misc]  # a fixture's class
-        def _expired(self) -> None:
-            super()._expired()
-            expired.set()
-
-    async with running(app, Watched) as connect, connect() as slow, connect() as silent:
+async def test_a_complete_head_stops_the_time(hurried: Connect, app: App) -> None:
+    async with hurried() as slow, hurried() as idle, hurried() as silent:
         await slow.send(b"POST /slow HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\na")
-        await until(lambda: app.seen == ["/slow"])
+        await idle.send(GET)
+        assert await idle.reply() == (200, b"0 bytes")
+        await until(lambda: "/slow" in app.seen)
         await silent.send(b"GET")
         assert await silent.rest() == b""
-        assert expired.is_set()
+        await idle.send(GET)
+        assert await idle.reply() == (200, b"0 bytes")
         await slow.send(b"bc")
         app.go.set()
         assert await slow.reply() == (200, b"3 bytes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from crossdock_quickbooks.connection import QuickBooksConnection
@@ -19,7 +20,7 @@ from crossdock_sdk import (
     RejectedError,
     TransientError,
 )
-from crossdock_sdk.testing import Fault
+from crossdock_sdk.testing import Fault, perform
 
 KEY = "0c5f8a46-3a2e-5d59-9c44-5a6d9b6f1e01"
 
@@ -184,6 +185,74 @@ async def test_a_lost_reply_and_a_second_try_make_one_invoice(
     receipt = await create.apply(invoice(), KEY)
     assert [row["Id"] for row in books.state()["invoices"]] == [receipt.id]
     assert await create.exists(receipt)
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "drop_before", "garbage"])
+async def test_a_lost_reply_makes_one_invoice_also_where_the_request_id_is_not_honoured(
+    create: InvoiceCreate, books: QuickBooksSimulator, clock: Any, kind: str
+) -> None:
+    books.keeps_request_ids = False
+    other = await create.apply(invoice(), str(uuid.uuid4()))
+    clock.pass_by(days=20)
+    books.faults.append(Fault.model_validate({"kind": kind, "method": "POST", "path": "*/invoice"}))
+    receipt = await perform(create, invoice(), KEY, tries=3)
+    assert isinstance(receipt, InvoiceReceipt)
+    assert (receipt.total, receipt.created) == (Decimal(1200), True)
+    assert [row["Id"] for row in books.state()["invoices"]] == [other.id, receipt.id]
+
+
+async def test_only_a_standing_invoice_with_our_key_of_that_customer_is_recovered(
+    create: InvoiceCreate, books: QuickBooksSimulator, clock: Any
+) -> None:
+    assert await create.recover(invoice(), KEY) is None
+    made = await create.apply(invoice(note="Deal 812"), KEY)
+    clock.pass_by(days=29)
+    assert await create.recover(invoice(), KEY) == made
+    assert await create.recover(invoice(), str(uuid.uuid4())) is None
+    assert await create.recover(invoice(customer_id="2"), KEY) is None
+    row = books.sales.rows["Invoice"][made.id]
+    note = row["PrivateNote"]
+    await books.trigger("invoice.void", {"invoice": made.id})
+    row["PrivateNote"] = f"Voided\n{note}"
+    assert await create.recover(invoice(), KEY) is None
+    await books.trigger("invoice.delete", {"invoice": made.id})
+    assert await create.recover(invoice(), KEY) is None
+
+
+async def test_a_recovered_invoice_must_come_to_our_total_too(
+    create: InvoiceCreate, books: QuickBooksSimulator
+) -> None:
+    made = await create.apply(invoice(), KEY)
+    with pytest.raises(DiscrepancyError, match=r"1200\.00 in QuickBooks, to 450") as found:
+        await create.recover(invoice(line("SETUP", price="450")), KEY)
+    assert found.value.receipt == made
+
+
+async def test_a_query_that_is_refused_leaves_it_to_the_request_id(
+    create: InvoiceCreate, books: QuickBooksSimulator
+) -> None:
+    refused = {
+        "Fault": {"Error": [{"Message": "Invalid query", "Detail": "", "code": "4001"}], "type": "ValidationFault"}
+    }
+    books.faults.append(Fault(kind="status", path="*/query", status=400, body=refused, after=1))
+    books.faults.append(Fault(kind="drop_after", method="POST", path="*/invoice"))
+    receipt = await perform(create, invoice(), KEY, tries=2)
+    assert books.faults[0].struck == 1
+    assert [row["Id"] for row in books.state()["invoices"]] == [receipt.id]
+
+
+async def test_a_native_private_note_stands_beside_our_key(create: InvoiceCreate, books: QuickBooksSimulator) -> None:
+    made = await create.apply(invoice(note="not this", native={"PrivateNote": "theirs"}), KEY)
+    assert books.state()["invoices"][0]["PrivateNote"] == f"theirs\n[crossdock {KEY}]"
+    assert await create.recover(invoice(), KEY) == made
+
+
+async def test_nothing_is_read_beside_the_items_unless_a_reply_was_lost(
+    create: InvoiceCreate, books: QuickBooksSimulator
+) -> None:
+    await perform(create, invoice(), KEY, tries=3)
+    paths = [r["path"].rsplit("/", 1)[-1] for r in books.requests]
+    assert paths == ["bearer", "query", "invoice"]
 
 
 @pytest.mark.parametrize("kind", ["truncate", "garbage"])

@@ -62,6 +62,7 @@ class LocalRunner:
         self._owed: list[ClaimedRun] = []
         """Runs that could not be given back, for the journal took no write."""
         self._stuck_runs: set[str] = set()
+        self._beaten = now()
         self.trouble: str | None = None
         """Why the journal refused the newest checkpoint; None while all is well."""
 
@@ -110,6 +111,9 @@ class LocalRunner:
         self._awake.clear()
         free = self._concurrency - len(self._driving)
         claimed = []
+        if self._now() - self._beaten > self._stepper.recorder.lease / 3:
+            # The clock may have jumped: what is in hand here must not look abandoned, to ourselves first of all.
+            await self._beat()
         if free > 0:
             claimed = await self._journal.claim(self.owner, free, self._now(), self._stepper.recorder.lease)
         for one in claimed:
@@ -130,14 +134,22 @@ class LocalRunner:
     async def _keep(self) -> None:
         """Prolong the leases of what is in hand; free what dead processes hold."""
         await asyncio.sleep(min(self._stepper.recorder.lease.total_seconds() / 3, 5.0))
-        claims = [one.claim for one in self._driving.values()]
-        if claims:
-            await self._journal.heartbeat(claims, self._now() + self._stepper.recorder.lease)
+        await self._beat()
         owed, self._owed = self._owed, []
         for claimed in owed:
             await self._give_back(claimed, timedelta())
         if await self._journal.release_dead(owner_alive):
             self.wake()
+
+    async def _beat(self) -> None:
+        """Prolong the leases of what is in hand; stop what somebody else has taken."""
+        self._beaten = self._now()
+        claims = [one.claim for one in self._driving.values()]
+        void = await self._journal.heartbeat(claims, self._now() + self._stepper.recorder.lease) if claims else []
+        for task, one in list(self._driving.items()):
+            if one.claim in void and not task.done():
+                _log.warning("run %s has another performer; it is left alone", one.row.id)
+                task.cancel()
 
     async def _tell(self) -> None:
         if not await self._courier.round():

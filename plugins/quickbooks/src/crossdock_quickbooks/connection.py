@@ -43,7 +43,9 @@ class QuickBooksConfig(ConnectionConfig):
     realm_id: Id
     client_id: str = Field(min_length=1)
     client_secret: SecretStr = Field(min_length=6)
-    refresh_token: SecretStr | None = Field(default=None, description="only the first; the vault's newer one wins")
+    refresh_token: SecretStr | None = Field(
+        default=None, description="the first; the vault's newer one wins while it works"
+    )
     environment: Literal["production", "sandbox"] = "production"
     base_url: str = PRODUCTION
     token_url: str = TOKEN_URL

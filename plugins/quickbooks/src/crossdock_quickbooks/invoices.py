@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import re
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -29,6 +30,8 @@ from crossdock_quickbooks.lines import invoice_lines
 
 _LONGEST = {"number": 21, "memo": 1000}
 _LONGEST_NOTE = 4000
+_LOOK_BACK = timedelta(days=30)
+"""How far back an invoice of ours is looked for: a try may have waited for a person for that long."""
 _NAMED_FIELD = re.compile(r"SalesFormsPrefs\.SalesCustomName(\d+)")
 
 
@@ -60,10 +63,25 @@ class InvoiceCreate(Action[Invoice]):
         body = invoice_body(data, key, invoice_lines(data, items))
         if data.custom:
             body["CustomField"] = await self._custom_fields(data.custom)
-        made = await self._numbered(data, key) or await self._made(data, body | data.native, key)
-        receipt = receipt_of(self.connection, made)
-        await self._check(data, made, receipt)
-        return receipt
+        body |= data.native | {"PrivateNote": body["PrivateNote"]}
+        made = await self._numbered(data, key) or await self._made(data, body, key)
+        return await self._checked(data, made)
+
+    async def recover(self, data: Invoice, key: str) -> InvoiceReceipt | None:
+        """The invoice whose private note has our key; None if there is none, or QuickBooks refuses the query.
+
+        There are reports that a `requestid` was not honoured (QuickBooks-V3-DotNET-SDK issue 352), so it is not
+        the only thing between a lost reply and a second invoice. Private notes cannot be queried.
+        """
+        customer = inner(data.native, "CustomerRef") or data.customer_id
+        recent = query.since("MetaData.CreateTime", self.connection.context.now() - _LOOK_BACK)
+        try:
+            rows = await self.connection.find("Invoice", query.equals("CustomerRef", customer), recent)
+        except RejectedError:
+            return None
+        ours = (row for row in rows if _mark(key) in str(row.get("PrivateNote") or "") and not voided(row))
+        made = next(ours, None)
+        return None if made is None else await self._checked(data, made)
 
     async def exists(self, receipt: Receipt) -> bool:
         try:
@@ -95,6 +113,11 @@ class InvoiceCreate(Action[Invoice]):
                 field="TotalAmt",
             )
         await self.connection.change("Invoice", version(found), "delete")
+
+    async def _checked(self, data: Invoice, made: dict[str, Any]) -> InvoiceReceipt:
+        receipt = receipt_of(self.connection, made)
+        await self._check(data, made, receipt)
+        return receipt
 
     async def _made(self, data: Invoice, body: dict[str, Any], key: str) -> dict[str, Any]:
         try:
@@ -174,7 +197,8 @@ def invoice_body(data: Invoice, key: str, lines: list[dict[str, Any]]) -> dict[s
     for name, most in _LONGEST.items():
         if len(getattr(data, name) or "") > most:
             raise RejectedError(f"{name} is longer than the {most} characters that QuickBooks takes", field=name)
-    note = "\n".join(part for part in ((data.note or "").strip(), _mark(key)) if part)
+    own = str(data.native.get("PrivateNote") or data.note or "").strip()
+    note = "\n".join(part for part in (own, _mark(key)) if part)
     if len(note) > _LONGEST_NOTE:
         most = _LONGEST_NOTE - len(_mark(key)) - 1
         raise RejectedError(f"note is longer than the {most} characters that fit beside our key", field="note")

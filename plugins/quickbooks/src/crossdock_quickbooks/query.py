@@ -7,6 +7,7 @@ a second one is not documented.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 PAGE = 1000
 """Rows in one page, the most that QuickBooks gives."""
@@ -21,6 +22,11 @@ def literal(value: str) -> str:
 def equals(name: str, value: str) -> str:
     """`name = 'value'`."""
     return f"{name} = {literal(value)}"
+
+
+def since(name: str, instant: datetime) -> str:
+    """`name >= '2026-11-23T09:30:00+00:00'`."""
+    return f"{name} >= {literal(instant.isoformat(timespec='seconds'))}"
 
 
 def within(name: str, values: Iterable[str]) -> str:

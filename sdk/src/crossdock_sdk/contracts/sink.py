@@ -18,7 +18,8 @@ class Redo(StrEnum):
     """How a write whose fate is unknown can be asked again."""
 
     NATIVE_KEY = "native_key"
-    """The vendor keeps our key: send again with the same key, then check `exists`."""
+    """The vendor keeps our key: send again with the same key, then check `exists`. Where the vendor's memory is not
+    to be relied on, write `recover` too: it is asked first, and nothing is sent if it finds what the write made."""
     UPSERT = "upsert"
     """The write names its object: sending again changes nothing."""
     LOOKUP = "lookup"
@@ -84,7 +85,11 @@ class Action(ABC, Generic[Input]):
         """Write. `key` (36 characters of [0-9a-f-]) is the same in every try: give it to the vendor."""
 
     async def recover(self, data: Input, key: str) -> Receipt | None:
-        """`Redo.LOOKUP`: the receipt of an earlier `apply` with this key, or None if it took no effect."""
+        """The receipt of an earlier `apply` with this key, or None if it took no effect.
+
+        For `Redo.LOOKUP`; optional for `Redo.NATIVE_KEY`, where None says only that nothing was found, for the
+        vendor is then sent the same key again.
+        """
         raise TypeError(f"{type(self).__name__} declares {self.redo} and so needs no recover")
 
     async def exists(self, receipt: Receipt) -> bool:

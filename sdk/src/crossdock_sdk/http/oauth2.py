@@ -119,18 +119,19 @@ class OAuth2Refresh:
         try:
             return await self._grant(stored, self._kept(stored))
         except AuthError as error:
-            if error.code != _REFUSED:
+            refused = error.code == _REFUSED
+            newer = await self._newer(stored) if refused else None
+            if newer is None and not (refused and self._first not in (None, self._kept(stored))):
                 raise
-            newer = await self._load()
-            if newer is None or newer.version == (stored.version if stored else 0):
-                if self._first in (None, self._kept(stored)):
-                    raise
-                newer = None
         if newer is None:
             # A person who connects the account anew can put the new refresh token only into the settings.
             return await self._grant(stored, self._first)
         # Somebody stored other tokens since: a superseded refresh token says nothing about theirs.
         return newer if self._fresh(newer) else await self._grant(newer, self._kept(newer))
+
+    async def _newer(self, seen: Token | None) -> Token | None:
+        newest = await self._load()
+        return None if newest is None or newest.version == (seen.version if seen else 0) else newest
 
     def _kept(self, stored: Token | None) -> str | None:
         return (stored.refresh_token if stored else None) or self._first

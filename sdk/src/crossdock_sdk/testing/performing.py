@@ -31,12 +31,13 @@ async def _settled(action: Action[Any], data: Record, key: str, tries: int) -> R
     except AmbiguousError:
         if tries <= 1 or action.redo is Redo.UNSAFE:
             raise
-    if action.redo is Redo.LOOKUP:
+    native = action.redo is Redo.NATIVE_KEY
+    if action.redo is Redo.LOOKUP or (native and type(action).recover is not Action.recover):
         found = await action.recover(data, key)
         if found is not None:
             return found
     receipt = await _settled(action, data, key, tries - 1)
-    if action.redo is Redo.NATIVE_KEY and not await action.exists(receipt):
+    if native and not await action.exists(receipt):
         raise RejectedError(f"the vendor repeats an old reply, but {receipt.id} does not exist any more")
     return receipt
 

@@ -39,7 +39,8 @@ class QuickBooksSimulator(Simulator):
     """One company. `company` holds its settings; tests change them in place.
 
     `limit_per_minute` switches throttling on. `case_sensitive` makes text comparison in queries exact
-    (which of the two QuickBooks does is not documented).
+    (which of the two QuickBooks does is not documented). Without `keeps_request_ids` a repeated `requestid` is
+    executed again.
     """
 
     connector: ClassVar[str] = "quickbooks"
@@ -51,6 +52,7 @@ class QuickBooksSimulator(Simulator):
         self.tokens = TokenServer(lambda: self.clock())
         self.limit_per_minute: int | None = None
         self.case_sensitive = False
+        self.keeps_request_ids = True
         self._replies: dict[str, Body] = {}
         self._served: deque[datetime] = deque()
         self._count = 0
@@ -260,7 +262,7 @@ class QuickBooksSimulator(Simulator):
         if key in self._replies:
             return dict(self._replies[key])
         done = {name: dict(row) for name, row in act().items()}
-        if key is not None:
+        if key is not None and self.keeps_request_ids:
             self._replies[key] = done
         return dict(done)
 
