@@ -166,6 +166,22 @@ async def test_cancelling_a_waiting_run_takes_back_what_it_made(firm: Any) -> No
     assert (firm.customers(), firm.invoices) == ([], [])
 
 
+async def test_a_cancel_while_the_last_leg_is_in_hand_takes_everything_back(firm: Any) -> None:
+    await firm.server.start()
+    firm.fault(kind="latency", connector="pipedrive", method="PATCH", path="*/deals/*", seconds=1.5)
+    deal = await firm.win("Too late")
+    async with asyncio.timeout(20):
+        while not any(r["method"] == "PATCH" for r in firm.sandbox.requests):
+            await asyncio.sleep(0.01)
+    (run,) = await firm.runs()
+    reply = await firm.client.post(f"{firm.server.url}/api/v1/runs/{run['id']}/cancel")
+    assert reply.status_code == 202
+    (run,) = await firm.ended()
+    assert run["status"] == "cancelled"
+    assert (firm.customers(), firm.invoices) == ([], [])
+    assert firm.deal(deal["id"])["custom"]["invoice_number"] is None
+
+
 async def test_a_graceful_stop_finishes_the_step_in_hand(firm: Any) -> None:
     await firm.server.start()
     firm.fault(kind="latency", connector="quickbooks", method="POST", path="*/invoice", seconds=1.0)

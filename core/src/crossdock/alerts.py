@@ -12,7 +12,7 @@ from typing import Any
 from crossdock_sdk import Alert, ConnectorError, jsonio
 
 from crossdock.connections import Connections
-from crossdock.journal.base import Journal, RunRow, StoredAlert
+from crossdock.journal.base import Journal, NewAlert, RunRow, StoredAlert
 from crossdock.metrics import RuntimeMetrics
 from crossdock.payload import payload_of
 from crossdock.program import Program
@@ -124,16 +124,26 @@ def stuck_alert(row: RunRow, message: str, now: datetime) -> Alert:
     )
 
 
-async def post(journal: Journal, alert: Alert, notifiers: tuple[str, ...], now: datetime) -> None:
-    """Store an alert for each notifier, and log it. The same alert again changes nothing."""
+def outbox(alert: Alert, notifiers: tuple[str, ...], now: datetime) -> tuple[NewAlert, ...]:
+    """The alert as the journal keeps it, once for each notifier."""
     body = jsonio.loads(jsonio.dumps(alert.model_dump()))
+    return tuple(NewAlert(f"{alert.id}@{name}", {"notifier": name, "alert": body}, now) for name in notifiers)
+
+
+def tell_log(alert: Alert) -> None:
+    """Every alert is a line in the log, too."""
+    level = logging.WARNING if alert.severity != "error" else logging.ERROR
+    facts = {"run": alert.run, "leg": alert.leg, "flow": alert.flow, "alert": alert.id}
+    _log.log(level, "%s: %s", alert.title, alert.error.get("message", ""), extra=facts)
+
+
+async def post(journal: Journal, alert: Alert, notifiers: tuple[str, ...], now: datetime) -> None:
+    """Store an alert that comes with no checkpoint, and log it. The same alert again changes nothing."""
     fresh = True
-    for name in notifiers:
-        fresh = await journal.put_alert(f"{alert.id}@{name}", {"notifier": name, "alert": body}, now)
+    for entry in outbox(alert, notifiers, now):
+        fresh = await journal.put_alert(entry.id, entry.data, entry.due_at)
     if fresh:
-        level = logging.WARNING if alert.severity != "error" else logging.ERROR
-        facts = {"run": alert.run, "leg": alert.leg, "flow": alert.flow, "alert": alert.id}
-        _log.log(level, "%s: %s", alert.title, alert.error.get("message", ""), extra=facts)
+        tell_log(alert)
 
 
 class Courier:

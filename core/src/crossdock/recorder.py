@@ -12,12 +12,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from crossdock.alerts import Links, post, run_alert
+from crossdock_sdk import Alert
+
+from crossdock.alerts import Links, outbox, run_alert, tell_log
 from crossdock.journal.base import (
     Checkpoint,
     Claim,
     Journal,
     ObjectUse,
+    Overtaken,
     RunRow,
     RunUpdate,
     StoredEvent,
@@ -102,38 +105,57 @@ class Recorder:
         update = RunUpdate(str(status), due, error, job.row.leg, waits_for=waits_for, release=True)
         await self.journal.checkpoint(job.claim, [], update, None)
 
-    async def settle(self, job: Job, decision: Wait | Stop | End) -> None:
-        """Record that a run waits, stops or ends without a step before it."""
-        await self._write(job, None, decision)
+    async def settle(self, job: Job, decision: Wait | Stop | End) -> Decision | None:
+        """Record that a run waits, stops or ends without a step before it; a decision if a person came between."""
+        return await self._follow(job, None, decision)
 
     async def record(self, job: Job, outcome: Outcome) -> Decision | None:
         """Record a step and what follows; the next decision, or None if the run waits, stops or has ended."""
         job.run = evolve(job.run, outcome.checkpoint)
         decision = decide(job.program.plan, job.run, self.now())
-        heeded = await self._write(job, outcome, decision)
-        if not isinstance(decision, (Wait, Stop, End)):
-            return decide(job.program.plan, job.run, self.now()) if heeded else decision
+        following = await self._follow(job, outcome, decision)
         if isinstance(decision, Wait) and outcome.checkpoint.phase == "failed":
             self.metrics.retries.add(job.row.flow, outcome.checkpoint.leg or "")
             message = outcome.checkpoint.data["error"]["message"]
             _log.warning("%s again at %s: %s", decision.status, decision.until.isoformat(timespec="seconds"), message)
-        return None
+        return following
+
+    async def _follow(self, job: Job, outcome: Outcome | None, decision: Decision) -> Decision | None:
+        while True:
+            try:
+                heeded = await self._write(job, outcome, decision)
+            except Overtaken:
+                await self._reread(job)
+                if outcome:
+                    job.run = evolve(job.run, outcome.checkpoint)
+                decision = decide(job.program.plan, job.run, self.now())
+                if outcome is None and not isinstance(decision, (Wait, Stop, End)):
+                    return decision
+                continue
+            if isinstance(decision, (Wait, Stop, End)):
+                return None
+            return decide(job.program.plan, job.run, self.now()) if heeded else decision
+
+    async def _reread(self, job: Job) -> None:
+        row = job.row
+        job.run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), await self.journal.steps(row.id))
 
     async def _heed(self, job: Job, count: int) -> bool:
         """Take in what a person has added to the run meanwhile, such as a wish to cancel it."""
         if count == job.run.steps or job.run.ended:
             return False
-        row = job.row
-        job.run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), await self.journal.steps(row.id))
+        await self._reread(job)
         return True
 
     async def _write(self, job: Job, outcome: Outcome | None, decision: Decision) -> bool:
         closing = _closing(decision, self.now())
-        if isinstance(decision, (Wait, Stop, End)) and decision.alert:
-            alert = run_alert(job.program, job.row, job.run, decision.status, self.now(), self.links)
-            await post(self.journal, alert, job.program.flow.notify, self.now())
+        alert = self._alert(job, decision)
         checkpoints = ([outcome.checkpoint] if outcome else []) + closing
-        update = _update(job, decision)
+        update = replace(
+            _update(job, decision),
+            alerts=outbox(alert, job.program.flow.notify, self.now()) if alert else (),
+            known_steps=job.run.steps - (1 if outcome else 0),
+        )
         if outcome:
             update = replace(
                 update,
@@ -145,9 +167,16 @@ class Recorder:
         until = self.now() + self.lease
         count = await self.journal.checkpoint(job.claim, checkpoints, update, until, unlock=unlock)
         job.run = fold(job.run, closing)
+        if alert:
+            tell_log(alert)
         if isinstance(decision, End):
             self._ended(job, decision.status)
         return not isinstance(decision, (Wait, Stop, End)) and await self._heed(job, count)
+
+    def _alert(self, job: Job, decision: Decision) -> Alert | None:
+        if not isinstance(decision, (Wait, Stop, End)) or not decision.alert:
+            return None
+        return run_alert(job.program, job.row, job.run, decision.status, self.now(), self.links)
 
     def _ended(self, job: Job, status: Status) -> None:
         self.metrics.runs.add(job.row.flow, str(status))

@@ -146,9 +146,7 @@ class Stepper:
         if not lost:
             return None
         told = ", ".join(f"{i.leg} ({then.get(i.leg)}{', id ' + i.receipt['id'] if i.receipt else ''})" for i in lost)
-        message = (
-            f"run {parent.id} left {told}, but the flow has no such leg now; put it back, or see to it by hand"
-        )
+        message = f"run {parent.id} left {told}, but the flow has no such leg now; put it back, or see to it by hand"
         return {"error": {"kind": "mapping", "message": message, "leg": lost[0].leg}}
 
     async def _hydrate(self, job: Job) -> Outcome:

@@ -16,6 +16,7 @@ from crossdock.journal.errors import (
     JournalFull,
     LeaseLost,
     LockHeld,
+    Overtaken,
 )
 from crossdock.journal.rows import (
     Accepted,
@@ -23,6 +24,7 @@ from crossdock.journal.rows import (
     Claim,
     ClaimedRun,
     ConnectionState,
+    NewAlert,
     NewEvent,
     NewRun,
     ObjectUse,
@@ -50,9 +52,11 @@ __all__ = (
     "JournalFull",
     "LeaseLost",
     "LockHeld",
+    "NewAlert",
     "NewEvent",
     "NewRun",
     "ObjectUse",
+    "Overtaken",
     "Page",
     "RunRow",
     "RunUpdate",

@@ -23,6 +23,14 @@ class LeaseLost(JournalError):  # noqa: N818 - it names what happened
         self.fence = fence
 
 
+class Overtaken(JournalError):  # noqa: N818 - it names what happened
+    """A person has added a step to the run that was about to end. Nothing was written; read and decide again."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"run {run_id}: a step was added meanwhile; it is not ended yet")
+        self.run_id = run_id
+
+
 class LockHeld(JournalError):  # noqa: N818 - it names what happened
     """Another run has the lock. Nothing was written; wait with `waits_for=name`."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from crossdock.journal.codec import run_row, stored_event, stored_step
-from crossdock.journal.errors import LeaseLost, LockHeld
+from crossdock.journal.errors import LeaseLost, LockHeld, Overtaken
 from crossdock.journal.intake import Row, StepValues, insert_steps
 from crossdock.journal.rows import Claim, ClaimedRun, ObjectUse, connection_wait
 from crossdock.journal.statements import load
@@ -44,13 +44,19 @@ def checkpoint(
     update: Row,
     objects: tuple[Sequence[ObjectUse], Sequence[ObjectUse]],
     locks: tuple[Sequence[str], Sequence[str]],
+    alerts: Sequence[Row],
+    known_steps: int | None,
 ) -> int:
-    """Write a checkpoint; the number of steps of the run after it. Raises `LeaseLost`, `LockHeld`.
+    """Write a checkpoint; the number of steps of the run after it. Raises `LeaseLost`, `LockHeld`, `Overtaken`.
 
     `objects` are used and released ones, `locks` wanted and dropped ones.
     """
     run = _claimed(db, claim)
     no, now = int(run["no"]), int(update["now"])
+    if update["ended"] and known_steps is not None and run["step_count"] > known_steps:
+        raise Overtaken(claim.run_id)
+    for alert in alerts:
+        db.execute(_DESK["put_alert"], (alert["id"], alert["data"], alert["due_at"])).fetchall()
     acquire, unlock = locks
     for name in acquire:
         _take_lock(db, name, no)

@@ -156,6 +156,15 @@ class ObjectUse:
 
 
 @dataclass(frozen=True, slots=True)
+class NewAlert:
+    """An alert to deliver from `due_at` on. The same id again stores nothing."""
+
+    id: str
+    data: Mapping[str, Any]
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RunUpdate:
     """The run's new state, written with its checkpoints.
 
@@ -177,6 +186,10 @@ class RunUpdate:
     ended: bool = False
     objects_used: Sequence[ObjectUse] = ()
     objects_released: Sequence[ObjectUse] = ()
+    alerts: Sequence[NewAlert] = ()
+    """Alerts that arise with this checkpoint, and only if it is written."""
+    known_steps: int | None = None
+    """How many steps the performer knew: if the run has more, it is not ended but `Overtaken` is raised."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,6 +209,8 @@ class SqliteJournal:
                 update=self._update_values(update, lease_until),
                 objects=(tuple(update.objects_used), tuple(update.objects_released)),
                 locks=(tuple(acquire), tuple(unlock)),
+                alerts=[{"id": a.id, "data": self._json(a.data), "due_at": micros(a.due_at)} for a in update.alerts],
+                known_steps=update.known_steps,
             )
         )
 

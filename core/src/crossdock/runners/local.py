@@ -198,8 +198,11 @@ class LocalRunner:
         decision = decide(program.plan, job.run, self._now())
         while True:
             if isinstance(decision, (Wait, Stop, End)):
-                await self._stepper.recorder.settle(job, decision)
-                break
+                following = await self._stepper.recorder.settle(job, decision)
+                if following is None:
+                    break
+                decision = following
+                continue
             following = await self._stepper.perform(job, decision)
             if following is None:
                 break
