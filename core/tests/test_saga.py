@@ -301,6 +301,14 @@ def test_a_write_in_doubt_is_looked_up_and_never_blindly_repeated() -> None:
     assert world.live("leg0") == 1
 
 
+def test_what_a_crash_cut_off_is_not_looked_for_before_it_can_have_arrived() -> None:
+    world = World(one(Redo.LOOKUP), ["ok", "crash_after"])
+    assert world.drive() == End(Status.SUCCEEDED, alert=False)
+    sent = next(s.at for s in world.steps if s.phase == "intent")
+    assert Wait(sent + timedelta(seconds=5), Status.WAITING) in world.decisions
+    assert world.live("leg0") == 1
+
+
 def test_an_unsafe_write_in_doubt_stops_and_tells_a_person_once() -> None:
     world = World(one(Redo.UNSAFE), ["ok", "ambiguous_applied"])
     assert world.drive() == Stop(Status.IN_DOUBT, alert=True)

@@ -85,6 +85,25 @@ async def test_a_rollback_keeps_a_customer_that_another_run_uses_by_now(firm: An
     assert (story["legs"][0]["state"], story["legs"][0]["note"]) == ("kept", "another run uses it")
 
 
+async def test_a_deal_won_again_after_a_run_that_left_an_invoice_is_held_for_a_person(firm: Any) -> None:
+    firm.flow["retry"] = {"attempts": 0, "first": "100ms", "factor": 1, "max": "1s"}
+    firm.write()
+    await firm.server.start()
+    down = {"kind": "status", "status": 400, "body": {"Fault": {"Error": [{"Message": "closed", "code": "6000"}]}}}
+    firm.fault(connector="quickbooks", method="POST", path="*/invoice", after=1, times=None, **down)
+    firm.fault(kind="status", status=403, body={"success": False}, connector="pipedrive", method="PATCH", path="*")
+    deal = await firm.win("Left over")
+    (run,) = await firm.ended()
+    assert run["status"] == "dead"
+    assert len(firm.invoices) == 1
+    again = deal | {"won_time": "2027-01-01T10:00:00Z"}
+    await post(firm, json.dumps(hook_of(again, id="m-9")).encode(), **authorization(firm))
+    runs = await firm.until(lambda runs: len(runs) == 2 and runs[0]["status"] == "held")
+    assert len(firm.invoices) == 1
+    assert len(await firm.told(2)) == 2
+    assert runs[1]["id"] in str(firm.messages)
+
+
 async def test_runs_of_one_deal_go_one_after_the_other(firm: Any) -> None:
     firm.flow["again"] = "allow"
     firm.write()

@@ -59,7 +59,10 @@ def run_alert(program: Program, row: RunRow, run: Run, status: Status, now: date
     state = run.leg(leg) if leg else None
     error = (state.error if state else None) or run.error or {}
     if run.again and not error:
-        error = {"kind": "again", "message": f"the key {row.key} already succeeded in run {run.again['run']}"}
+        error = {
+            "kind": "again",
+            "message": f"an earlier run of the key {row.key} succeeded, or left something: {run.again['run']}",
+        }
     severity = "warning" if status is Status.SUCCEEDED else "error"
     return Alert(
         id=f"{row.id}:{status}:{run.steps}",

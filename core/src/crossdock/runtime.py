@@ -161,11 +161,12 @@ class Crossdock:
         for spec in loaded.connections.values():
             self.redactor.add(*secrets_of(spec.config))
         self.loaded = loaded
+        before = self.connections.names()
         for name, stopped in loaded.stopped.items():
             _log.error("connection %s is stopped, and the flows that need it wait: %s", name, stopped.reason)
         self.connections.replace(loaded.connections, self.registry, loaded.stopped)
         self.programs.forget()
-        for name in self.connections.names():
+        for name in {*before, *self.connections.names()}:
             await self.stepper.pauses.retry(name)
 
     async def _retire(self, retired: Sequence[Connection]) -> None:

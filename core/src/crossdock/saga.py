@@ -18,6 +18,9 @@ from crossdock.state import FOR_GOOD, LegState, Phase, Run, Status, Tries, undec
 
 AUTH_PROBE = timedelta(minutes=5)
 """How long a run waits before it tries a connection again whose credentials were refused."""
+STILL_ON_ITS_WAY = timedelta(seconds=5)
+"""A write that a crash cut off may reach the vendor, or be at work there, after the crash: looking for what it
+made at once could find nothing too soon."""
 LONGEST_PAUSE = timedelta(days=1)
 """The longest that a vendor's `Retry-After` is heeded."""
 JITTER = Decimal("0.2")
@@ -192,6 +195,10 @@ def _settle(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision:
     if leg.redo is Redo.UNSAFE:
         return _stop(run, Status.IN_DOUBT)
     state = run.leg(leg.name)
+    if leg.redo is Redo.LOOKUP and state.phase is Phase.SENT and state.sent_at:
+        arrived = state.sent_at + STILL_ON_ITS_WAY
+        if now < arrived:
+            return Wait(arrived, Status.WAITING)
     due = _due(plan, state.tries)
     unasked = leg.redo is Redo.LOOKUP and (state.error or {}).get("kind") == "ambiguous"
     if _spent(plan, state.tries) and state.tries.at and not unasked:

@@ -93,6 +93,7 @@ class LegState:
     """What stood where this leg writes, before its first try; undo restores it."""
     error: dict[str, Any] | None = None
     inherited: bool = False
+    sent_at: datetime | None = None
     undoing: bool = False
     """Undo has begun, and may have taken effect: there is no way forward from here."""
     amiss: bool = False
@@ -199,7 +200,9 @@ def _applied(run: Run, step: Step) -> Run:
     name = step.leg or ""
     leg = run.leg(name)
     if step.phase == "intent":
-        sent = replace(leg, phase=Phase.SENT, input=step.data.get("input"), before=step.data.get("before"))
+        sent = replace(
+            leg, phase=Phase.SENT, input=step.data.get("input"), before=step.data.get("before"), sent_at=step.at
+        )
         return _with(run, name, replace(sent, doubt=leg.doubt or leg.phase is Phase.SENT))
     if step.phase == "done":
         settled = replace(leg, phase=Phase.APPLIED, doubt=False, receipt=step.data["receipt"], error=None)

@@ -176,9 +176,16 @@ class Stepper:
 
     async def _earlier(self, job: Job, fingerprint: str) -> dict[str, Any] | None:
         earlier = await self.journal.last_succeeded(job.row.flow, job.row.key)
-        if earlier is None:
-            return None
-        return {"run": earlier.id, "same": earlier.fingerprint == fingerprint}
+        if earlier is not None:
+            return {"run": earlier.id, "same": earlier.fingerprint == fingerprint}
+        dead = await self.journal.runs(flow=job.row.flow, key=job.row.key, status=str(Status.DEAD), limit=20)
+        for row in dead.items:
+            if row.root == job.row.root or await self.journal.replay_of(row.id):
+                continue
+            folded = fold(Run(id=row.id, root=row.root), await self.journal.steps(row.id))
+            if any(item.phase != "fresh" for item in heritage(folded)):
+                return {"run": row.id, "same": False}
+        return None
 
     async def _apply(self, job: Job, leg: CompiledLeg, *, redo: bool) -> Outcome:
         state = job.run.leg(leg.name)
