@@ -63,6 +63,8 @@ class LocalRunner:
         """Runs that could not be given back, for the journal took no write."""
         self._stuck_runs: set[str] = set()
         self._beaten = now()
+        self.moved_at = now()
+        """When a run was last brought to a rest: a long queue that moves is not a stall."""
         self.trouble: str | None = None
         """Why the journal refused the newest checkpoint; None while all is well."""
 
@@ -164,7 +166,7 @@ class LocalRunner:
         with bind(run=claimed.row.id, flow=claimed.row.flow, trace_id=trace_id):
             try:
                 await self._drive_to_rest(claimed)
-                self.trouble = None
+                self.trouble, self.moved_at = None, self._now()
             except LeaseLost:
                 _log.warning("another performer has this run; it is left alone")
             except JournalError as error:

@@ -25,11 +25,12 @@ async def healthz() -> Response:
 
 @router.get("/readyz", summary="Whether runs make progress", response_class=ExactJSON, responses=answers(503))
 async def readyz(request: Request) -> Response:
-    """Ready while the journal takes checkpoints and no run has been due for longer than two minutes."""
+    """Ready while the journal takes checkpoints and either no run has been due for two minutes, or runs do move."""
     runtime: Crossdock = request.app.state.crossdock
     oldest = await runtime.journal.oldest_due(runtime.now())
     age = max(runtime.now() - oldest, timedelta()) if oldest else timedelta()
-    ready = runtime.started and age < STALLED and runtime.runner.trouble is None
+    moving = age < STALLED or runtime.now() - runtime.runner.moved_at < STALLED
+    ready = runtime.started and moving and runtime.runner.trouble is None
     body = {
         "status": "ready" if ready else "stalled",
         "journal": runtime.runner.trouble or "ok",
