@@ -27,6 +27,17 @@ async def test_an_odd_deal_is_stopped_and_says_why(firm: Any, deal: dict[str, An
     assert (firm.customers(), firm.invoices) == ([], [])
 
 
+async def test_a_record_that_contains_a_secret_of_ours_is_never_written_masked(firm: Any) -> None:
+    secret = firm.routing["connections"]["books"]["client_secret"]
+    await firm.server.start()
+    await firm.win(f"For {secret}")
+    (run,) = await firm.ended()
+    assert run["status"] == "dead"
+    assert "contains one of this installation's secrets" in run["error"]["message"]
+    assert secret not in str(await firm.told())
+    assert firm.invoices == []
+
+
 async def test_an_absurd_retry_after_neither_breaks_the_run_nor_closes_the_connection_for_good(firm: Any) -> None:
     await firm.server.start()
     absurd = {"Retry-After": "99999999999999999999"}

@@ -95,6 +95,7 @@ class Crossdock:
             self.now,
             self.rng,
             timedelta(seconds=self.settings.step_timeout),
+            self.redactor.text,
         )
         self.intake = Intake(
             self.journal,

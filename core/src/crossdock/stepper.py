@@ -76,6 +76,8 @@ class Stepper:
     now: Callable[[], datetime]
     random: random.Random
     timeout: timedelta = timedelta(seconds=120)
+    redact: Callable[[str], str] = str
+    """What the journal does to every text, so that it is known when that would change a record."""
 
     async def perform(self, job: Job, work: Work) -> Decision | None:
         """Perform one decision and return the next; None when the run has left this performer's hands.
@@ -156,7 +158,14 @@ class Stepper:
         async def read() -> dict[str, Any]:
             source = self.connections.source(job.program.flow.source)
             records = _as_declared(await source.hydrate(told), job.program.spec)
-            return {"records": {name: record.model_dump() for name, record in records.items()}}
+            dumped = {name: record.model_dump() for name, record in records.items()}
+            text = jsonio.dumps(dumped).decode()
+            if self.redact(text) != text:
+                # The journal would keep it masked, and a later try would write the mask into other systems.
+                raise RejectedError(
+                    f"{told.type} {told.subject}: its record contains one of this installation's secrets; change one"
+                )
+            return {"records": dumped}
 
         done = await self._call(job, "hydrate", None, "transient", read)
         return Outcome(done)
