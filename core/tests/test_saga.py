@@ -25,6 +25,7 @@ from crossdock.saga import (
     backoff,
     decide,
     reports,
+    settles,
 )
 from crossdock.state import FINAL, Phase, Run, Status, evolve, fold, heritage, leg_key
 from crossdock_sdk import Redo
@@ -147,6 +148,8 @@ class World:
             self.fail("apply", leg, "discrepancy", receipt=receipt)
         elif fault.startswith("ambiguous"):
             self.fail("apply", leg, "ambiguous")
+        elif fault == "rejected" and redo and not settles(rule.redo, fault):
+            self.fail("apply", leg, "rejected", unsettled=True)
         elif fault == "rejected" and not (redo and self.live(leg)):
             self.fail("apply", leg, "rejected")
         elif not fault.startswith("crash"):
@@ -187,7 +190,7 @@ legs = st.lists(
 
 
 def plan_of(shape: list[tuple[Redo, Any]], attempts: int = 3) -> Plan:
-    named = tuple(LegPlan(f"leg{n}", redo, on) for n, (redo, on) in enumerate(shape))
+    named = tuple(LegPlan(f"leg{n}", redo, on, recovers=redo is not Redo.UNSAFE) for n, (redo, on) in enumerate(shape))
     return Plan(named, RetryPolicy(attempts=attempts))
 
 
@@ -313,6 +316,77 @@ def test_an_unsafe_write_in_doubt_stops_and_tells_a_person_once() -> None:
     world = World(one(Redo.UNSAFE), ["ok", "ambiguous_applied"])
     assert world.drive() == Stop(Status.IN_DOUBT, alert=True)
     assert decide(world.plan, world.run, world.now) == Stop(Status.IN_DOUBT, alert=False)
+
+
+@pytest.mark.parametrize("first", ["ambiguous_applied", "crash_after"])
+def test_a_refused_repeat_of_an_upsert_is_asked_about_for_the_first_may_stand(first: str) -> None:
+    world = World(one(Redo.UPSERT), ["ok", first, "rejected"])
+    assert world.drive() == End(Status.SUCCEEDED, alert=False)
+    assert [d for d in world.decisions if isinstance(d, (Apply, Recover))] == [
+        Apply("leg0"),
+        Apply("leg0", redo=True),
+        Recover("leg0"),
+    ]
+    assert world.live("leg0") == 1
+
+
+def test_a_refused_repeat_of_an_upsert_that_is_not_there_has_failed() -> None:
+    world = World(one(Redo.UPSERT), ["ok", "ambiguous_lost", "rejected"])
+    assert world.drive() == End(Status.ROLLED_BACK, alert=True)
+    assert [r.state for r in reports(world.plan, world.run)] == ["failed"]
+    assert world.live("leg0") == 0
+
+
+def test_a_refused_repeat_of_an_upsert_that_cannot_be_asked_about_is_for_a_person() -> None:
+    plan = Plan((LegPlan("leg0", Redo.UPSERT),))
+    world = World(plan, ["ok", "ambiguous_applied", "rejected"])
+    assert world.drive() == Stop(Status.IN_DOUBT, alert=True)
+    world.say("resume", None, "done")
+    assert world.drive() == End(Status.SUCCEEDED, alert=False)
+
+
+EVERY = [Redo.UNSAFE, Redo.UPSERT, Redo.NATIVE_KEY, Redo.LOOKUP]
+
+
+def in_doubt(redo: Redo, *script: str) -> World:
+    world = World(one(redo), ["ok", "ambiguous_lost"])
+    while not world.run.leg("leg0").doubt:
+        world.perform(decide(world.plan, world.run, world.now))
+    world.script += script
+    return world
+
+
+@pytest.mark.parametrize("redo", EVERY)
+def test_what_a_person_names_is_read_at_the_vendor_and_taken_for_the_legs_own(redo: Redo) -> None:
+    world = in_doubt(redo)
+    world.say("resolve", "leg0", "done", exists="7")
+    assert decide(world.plan, world.run, world.now) == Recover("leg0", "7")
+    world.say("recover", "leg0", "done", receipt={"id": "7"})
+    assert world.drive() == End(Status.SUCCEEDED, alert=False)
+    assert world.live("leg0") == 0
+
+
+@pytest.mark.parametrize("redo", EVERY)
+def test_what_a_person_says_is_not_there_is_written(redo: Redo) -> None:
+    world = in_doubt(redo)
+    world.say("resolve", "leg0", "done", exists=None)
+    assert world.drive() == End(Status.SUCCEEDED, alert=False)
+    assert world.live("leg0") == 1
+
+
+def test_what_a_person_names_and_nobody_finds_settles_nothing() -> None:
+    world = in_doubt(Redo.UNSAFE)
+    world.say("resolve", "leg0", "done", exists="404")
+    world.fail("recover", "leg0", "not_found")
+    assert world.drive() == Stop(Status.IN_DOUBT, alert=True)
+
+
+def test_what_the_vendor_has_answered_counts_for_more_than_what_a_person_saw() -> None:
+    world = World(one(Redo.UPSERT), [])
+    while world.run.leg("leg0").phase is not Phase.APPLIED:
+        world.perform(decide(world.plan, world.run, world.now))
+    world.say("resolve", "leg0", "done", exists=None)
+    assert world.drive() == End(Status.SUCCEEDED, alert=False)
 
 
 def test_a_doubt_that_the_vendor_does_not_settle_is_asked_again_for_ever_with_one_alert() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from crossdock_sdk import Alert, ConnectorError, jsonio
 
 from crossdock.connections import Connections
-from crossdock.journal.base import Journal, NewAlert, RunRow, StoredAlert
+from crossdock.journal.base import Blocked, Journal, NewAlert, RunRow, StoredAlert
 from crossdock.metrics import RuntimeMetrics
 from crossdock.payload import payload_of
 from crossdock.program import Program
@@ -38,7 +38,10 @@ _ADVICE = {
     Status.ROLLED_BACK: "Mend the cause at the vendor or in the routing file, then replay the run.",
     Status.DEAD: "Mend the cause, see to what still stands, then replay the run.",
     Status.HELD: "Mend the cause, then replay the run to go on from this leg, or cancel it to roll back.",
-    Status.IN_DOUBT: "Look at the vendor whether the write is there; the run asks again by itself where it can.",
+    Status.IN_DOUBT: (
+        "Look at the vendor whether the write is there, and say so with `crossdock runs resolve`;"
+        " where the vendor can be asked the run goes on asking by itself."
+    ),
     Status.SUCCEEDED: "Do the left-out leg by hand, or mend the cause for the next deal.",
 }
 
@@ -123,6 +126,40 @@ def stuck_alert(row: RunRow, message: str, now: datetime) -> Alert:
         key=row.key,
         error={"kind": "config", "message": message},
         advice="Install the connector or put the connection back; the run goes on by itself.",
+        trace_id=_trace_id(row.trace),
+    )
+
+
+def defect_alert(row: RunRow, message: str, now: datetime) -> Alert:
+    """A run over which the runtime itself fails, or whose rows it cannot read."""
+    return Alert(
+        id=f"{row.id}:defect",
+        title=f"{row.flow} for {row.key} cannot go on: a defect of Crossdock or its database",
+        at=now,
+        flow=row.flow,
+        run=row.id,
+        status=str(Status.WAITING),
+        key=row.key,
+        error={"kind": "defect", "message": message},
+        advice="It is tried again by itself. Report what the log says; restore a backup if the database is damaged.",
+        trace_id=_trace_id(row.trace),
+    )
+
+
+def blocked_alert(blocked: Blocked, now: datetime) -> Alert:
+    """A run that cannot begin, or go on, before a person has seen to another."""
+    row = blocked.row
+    return Alert(
+        id=f"{row.id}:behind:{blocked.behind}",
+        title=f"{row.flow} for {row.key} waits behind run {blocked.behind}, which is {blocked.behind_status}",
+        severity="warning",
+        at=now,
+        flow=row.flow,
+        run=row.id,
+        status=row.status,
+        key=row.key,
+        error={"kind": "blocked", "message": f"run {blocked.behind} waits for a person, and this one for it"},
+        advice=f"See to run {blocked.behind}; this one goes on by itself then.",
         trace_id=_trace_id(row.trace),
     )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from crossdock.ids import run_id
 from crossdock.journal.base import AlreadyReplayed, Checkpoint, Journal, NewRun, RunRow
-from crossdock.state import FINAL, Status
+from crossdock.state import FINAL, Run, Status, fold, undecided
 from crossdock.telemetry import RunTrace
 
 REPLAYABLE = frozenset({Status.ROLLED_BACK, Status.DEAD, Status.CANCELLED, Status.IGNORED})
@@ -65,9 +66,27 @@ class Operations:
             raise NotPossibleError(f"run {row.id} has ended already ({row.status}); nothing is left to cancel")
         return await self._row(row.id)
 
-    async def _tell(self, row: RunRow, kind: str) -> bool:
+    async def resolve(self, run_id_: str, leg: str, exists: str | None) -> RunRow:
+        """Settle a leg that is in doubt by what a person has seen at the vendor.
+
+        `exists` is the vendor's id of what the leg made; None says that it made nothing, and it is written again.
+        Raises as `replay`.
+        """
+        row = await self._row(run_id_)
+        run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), await self.journal.steps(row.id))
+        doubtful = [name for name, state in run.legs.items() if undecided(state)]
+        if row.status != Status.IN_DOUBT or leg not in doubtful:
+            told = f"in doubt is {', '.join(doubtful)}" if doubtful else "no leg of it is"
+            raise NotPossibleError(f"leg {leg} of run {row.id} ({row.status}) is not in doubt; {told}")
+        if not await self._tell(row, "resolve", leg, {"exists": exists}):
+            raise NotPossibleError(f"run {row.id} has ended meanwhile")
+        return await self._row(row.id)
+
+    async def _tell(
+        self, row: RunRow, kind: str, leg: str | None = None, data: Mapping[str, Any] | None = None
+    ) -> bool:
         now = self.now()
-        return await self.journal.add_step(row.id, Checkpoint(kind, None, "done", {}, now), now)
+        return await self.journal.add_step(row.id, Checkpoint(kind, leg, "done", data or {}, now), now)
 
     async def _row(self, run_id_: str) -> RunRow:
         row = await self.journal.run(run_id_)

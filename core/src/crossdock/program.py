@@ -51,7 +51,8 @@ def make_program(flow: Flow, registry: Registry, connectors: Mapping[str, str]) 
         if leg.action_class is None:
             why = _missing(leg.leg.connection, leg.leg.action, connectors)
             raise ProgramError(f"flow {flow.name}: leg {leg.name}: {why}")
-        legs.append(LegPlan(leg.name, leg.action_class.redo, leg.leg.on_failure or flow.on_failure))
+        action, on_failure = leg.action_class, leg.leg.on_failure or flow.on_failure
+        legs.append(LegPlan(leg.name, action.redo, on_failure, action.recovers()))
     return Program(compiled, Plan(tuple(legs), flow.retry, flow.again), spec)
 
 

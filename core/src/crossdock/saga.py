@@ -43,6 +43,8 @@ class LegPlan:
     name: str
     redo: Redo
     on_failure: OnFailure = "rollback"
+    recovers: bool = False
+    """Whether the action can look for what an earlier try made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,10 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Recover:
-    """Ask the vendor whether an earlier try of this leg took effect."""
+    """Ask the vendor whether an earlier try of this leg took effect; for `named`, what a person says it made."""
 
     leg: str
+    named: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,15 @@ class End:
 
 Work = Inherit | Hydrate | MakePlan | Apply | Recover | Undo
 Decision = Work | Wait | Stop | End
+
+
+def settles(redo: Redo, kind: str) -> bool:
+    """Whether this kind of failure of a repeated write says that no earlier try took effect.
+
+    A vendor that keeps our key would have given the old reply. One that does not keep it judges the repeat alone:
+    what the record allowed the first time it may refuse now.
+    """
+    return not (redo is Redo.UPSERT and kind == "rejected")
 
 
 def decide(plan: Plan, run: Run, now: datetime) -> Decision:
@@ -192,22 +204,23 @@ def _try(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision:
 
 def _settle(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision:
     """Find out whether a try took effect. Never given up: nobody may guess whether an invoice exists."""
-    if leg.redo is Redo.UNSAFE:
-        return _stop(run, Status.IN_DOUBT)
     state = run.leg(leg.name)
+    if state.named is None and (leg.redo is Redo.UNSAFE or (state.refused and not leg.recovers)):
+        return _stop(run, Status.IN_DOUBT)
+    asks = leg.redo is Redo.LOOKUP or state.refused or state.named is not None
     if leg.redo is Redo.LOOKUP and state.phase is Phase.SENT and state.sent_at:
         arrived = state.sent_at + STILL_ON_ITS_WAY
         if now < arrived:
             return Wait(arrived, Status.WAITING)
     due = _due(plan, state.tries)
-    unasked = leg.redo is Redo.LOOKUP and (state.error or {}).get("kind") == "ambiguous"
+    unasked = asks and (state.error or {}).get("kind") in {"ambiguous", "rejected"}
     if _spent(plan, state.tries) and state.tries.at and not unasked:
         patient = state.tries.at + plan.retry.max
         if now < patient:
             return Wait(patient, Status.IN_DOUBT, alert=run.alerted != Status.IN_DOUBT)
     elif due and now < due:
         return Wait(due, Status.WAITING)
-    return Recover(leg.name) if leg.redo is Redo.LOOKUP else Apply(leg.name, redo=True)
+    return Recover(leg.name, state.named) if asks else Apply(leg.name, redo=True)
 
 
 def _roll_back(plan: Plan, run: Run, ending: Status, now: datetime) -> Decision:

@@ -85,6 +85,8 @@ class LegState:
     """A try was sent and its fate is unknown. Stays until the vendor's answer settles it."""
     looked: bool = False
     """`recover` found nothing since the last try, so a new try is safe."""
+    refused: bool = False
+    """A repeat was refused, which settles nothing: the first try may stand. Asking, or a person, settles it."""
     tries: Tries = field(default_factory=Tries)
     undo_tries: Tries = field(default_factory=Tries)
     receipt: dict[str, Any] | None = None
@@ -94,6 +96,8 @@ class LegState:
     error: dict[str, Any] | None = None
     inherited: bool = False
     sent_at: datetime | None = None
+    named: str | None = None
+    """The vendor's id of what a person says this leg made; it is still to be read there."""
     undoing: bool = False
     """Undo has begun, and may have taken effect: there is no way forward from here."""
     amiss: bool = False
@@ -205,9 +209,13 @@ def _applied(run: Run, step: Step) -> Run:
         )
         return _with(run, name, replace(sent, doubt=leg.doubt or leg.phase is Phase.SENT))
     if step.phase == "done":
-        settled = replace(leg, phase=Phase.APPLIED, doubt=False, receipt=step.data["receipt"], error=None)
-        return _moved(_with(run, name, replace(settled, tries=Tries())))
+        return _moved(_with(run, name, _applied_as(leg, step.data["receipt"])))
     return _apply_failed(run, name, leg, step)
+
+
+def _applied_as(leg: LegState, receipt: dict[str, Any]) -> LegState:
+    settled = replace(leg, phase=Phase.APPLIED, doubt=False, refused=False, named=None)
+    return replace(settled, receipt=receipt, error=None, tries=Tries())
 
 
 def _apply_failed(run: Run, name: str, leg: LegState, step: Step) -> Run:
@@ -218,6 +226,8 @@ def _apply_failed(run: Run, name: str, leg: LegState, step: Step) -> Run:
         after = replace(after, input=step.data["input"])
     if kind == "discrepancy" and step.data.get("receipt"):
         after = replace(after, phase=Phase.AMISS, doubt=False, amiss=True, receipt=step.data["receipt"])
+    elif step.data.get("unsettled"):
+        after = replace(after, phase=Phase.PENDING, refused=True)
     elif kind in FOR_GOOD and not (leg.doubt and kind in UNASKED):
         after = replace(after, phase=Phase.FAILED, doubt=False)
     else:
@@ -230,12 +240,28 @@ def _recovered(run: Run, step: Step) -> Run:
     leg = run.leg(name)
     if step.phase == "failed":
         error = step.data["error"]
-        return _with(run, name, replace(leg, error=error, tries=leg.tries.failed(step.at, error)))
+        named = None if error.get("kind") in FOR_GOOD else leg.named
+        return _with(run, name, replace(leg, error=error, tries=leg.tries.failed(step.at, error), named=named))
     receipt = step.data.get("receipt")
+    if receipt is None and leg.refused:
+        return _moved(_with(run, name, replace(leg, phase=Phase.FAILED, doubt=False, refused=False)))
     if receipt is None:
         return _with(run, name, replace(leg, phase=Phase.PENDING, doubt=False, looked=True))
-    settled = replace(leg, phase=Phase.APPLIED, doubt=False, receipt=receipt, error=None, tries=Tries())
+    settled = _applied_as(leg, receipt)
     return _moved(_with(run, name, settled))
+
+
+def _resolved(run: Run, step: Step) -> Run:
+    """A person has looked at the vendor. What the vendor has answered meanwhile counts for more."""
+    name = step.leg or ""
+    leg = run.leg(name)
+    if not undecided(leg):
+        return run
+    exists = step.data["exists"]
+    after = replace(leg, refused=False, tries=Tries(), error=None, named=exists)
+    if exists is None:
+        after = replace(after, phase=Phase.PENDING, doubt=False, looked=True)
+    return _moved(_with(run, name, after))
 
 
 def _undone(run: Run, step: Step) -> Run:
@@ -294,7 +320,7 @@ def _retried(leg: LegState) -> LegState:
         return LegState(generation=leg.generation + 1)
     if leg.phase is Phase.AMISS:
         return replace(leg, retake=True, undo_tries=Tries())
-    return replace(leg, tries=Tries()) if leg.phase in {Phase.PENDING, Phase.SENT} else leg
+    return replace(leg, tries=Tries(), refused=False) if leg.phase in {Phase.PENDING, Phase.SENT} else leg
 
 
 def _stopped(run: Run, step: Step) -> Run:
@@ -309,6 +335,7 @@ _EVOLVE = {
     "plan": _planned,
     "apply": _applied,
     "recover": _recovered,
+    "resolve": _resolved,
     "undo": _undone,
     "inherit": _inherited,
     "cancel": _person_acted,

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -53,6 +53,7 @@ from crossdock.saga import (
     Recover,
     Undo,
     Work,
+    settles,
 )
 from crossdock.state import Heritage, LegState, Run, Status, evolve, fold, heritage, leg_key, undecided
 from crossdock.telemetry import Telemetry
@@ -117,8 +118,8 @@ class Stepper:
                 return await self._plan(job)
             case Apply(leg, redo):
                 return await self._apply(job, job.program.leg(leg), redo=redo)
-            case Recover(leg):
-                return await self._recover(job, job.program.leg(leg))
+            case Recover(leg, named):
+                return await self._recover(job, job.program.leg(leg), named)
             case Undo(leg):
                 return await self._undo(job, job.program.leg(leg))
 
@@ -135,7 +136,7 @@ class Stepper:
             await self.recorder.append(job, [*inherited, done], RunUpdate(str(Status.RUNNING)))
             return Outcome(Checkpoint("plan", None, "failed", strayed, self.now()))
         if inherited:
-            used = _uses(job, inherited)
+            used = _inherited_uses(job, inherited)
             await self.recorder.append(job, inherited, RunUpdate(str(Status.RUNNING), objects_used=used))
         return Outcome(done)
 
@@ -234,6 +235,8 @@ class Stepper:
             return {"receipt": receipt.model_dump()}
 
         done = await self._call(job, "apply", leg, "ambiguous", write, key=key)
+        if redo and done.phase == "failed" and not settles(action.redo, done.data["error"]["kind"]):
+            done = replace(done, data={**done.data, "unsettled": True})
         return self._applied(job, leg, action, done, lock)
 
     async def _before(self, job: Job, leg: CompiledLeg, action: Action[Any], data: Record) -> Checkpoint:
@@ -246,14 +249,14 @@ class Stepper:
             facts["error"] = facts["error"] | {"kind": "transient"}  # it only reads: nothing can have taken effect
         return Checkpoint("apply", leg.name, seen.phase, facts, seen.at)
 
-    async def _recover(self, job: Job, leg: CompiledLeg) -> Outcome:
+    async def _recover(self, job: Job, leg: CompiledLeg, named: str | None) -> Outcome:
         state = job.run.leg(leg.name)
         action = self._action(leg)
         key = leg_key(job.run.root, leg.name, state.generation)
         data = _again(action, state)
 
         async def ask() -> dict[str, Any]:
-            receipt = await action.recover(data, key)
+            receipt = await (action.recover(data, key) if named is None else action.named(named, data, key))
             if receipt is not None:
                 receipt = _with_before(_receipt(action, "recover", receipt), state.before)
                 self._hold_checks(job, leg, receipt)
@@ -267,7 +270,7 @@ class Stepper:
     def _applied(
         self, job: Job, leg: CompiledLeg, action: Action[Any], done: Checkpoint, lock: tuple[str, ...]
     ) -> Outcome:
-        used = _use(leg, action, done.data.get("receipt"))
+        used = uses(leg, action, done.data.get("receipt"))
         unsettled = undecided(evolve(job.run, done).leg(leg.name))
         return Outcome(done, used=used, unlock=() if unsettled else lock)
 
@@ -275,7 +278,7 @@ class Stepper:
         state = job.run.leg(leg.name)
         action = self._action(leg)
         receipt = action.receipt.model_validate(state.receipt)
-        used = _use(leg, action, state.receipt)
+        used = uses(leg, action, state.receipt)
         lock = _lock(leg, action, _again(action, state)) if state.input is not None else ()
         await self.recorder.intend(job, "undo", leg.name, {"id": receipt.id}, lock)
         others = [await self.journal.other_users(u.connection, u.object, u.object_id, job.row.root) for u in used]
@@ -378,7 +381,7 @@ def _named(work: Work) -> tuple[str, str | None]:
     match work:
         case Apply(leg, _):
             return "apply", leg
-        case Recover(leg):
+        case Recover(leg, _):
             return "recover", leg
         case Undo(leg):
             return "undo", leg
@@ -393,7 +396,7 @@ def _again(action: Action[Any], state: LegState) -> Record:
 
 async def made_already(action: Action[Any], data: Record, key: str) -> Receipt | None:
     """What an earlier try made, where an action whose vendor keeps our key can look for it as well."""
-    if action.redo != "native_key" or type(action).recover is Action.recover:
+    if action.redo != "native_key" or not action.recovers():
         return None
     try:
         found = await action.recover(data, key)
@@ -449,9 +452,10 @@ def _lock(leg: CompiledLeg, action: Action[Any], data: Record) -> tuple[str, ...
     return (f"{leg.leg.connection}:{name}",) if name is not None else ()
 
 
-def _use(
+def uses(
     leg: CompiledLeg, action: Action[Any] | type[Action[Any]], receipt: dict[str, Any] | None
 ) -> tuple[ObjectUse, ...]:
+    """The vendor objects on which the leg's effect rests, by its receipt."""
     if receipt is None or action.object is None:
         return ()
     return (ObjectUse(leg.leg.connection, action.object, str(receipt["id"]), leg.name),)
@@ -466,11 +470,11 @@ def _inherit_checkpoint(item: Heritage, now: datetime) -> Checkpoint:
     return Checkpoint("inherit", item.leg, item.phase, data, now)
 
 
-def _uses(job: Job, inherited: Sequence[Checkpoint]) -> tuple[ObjectUse, ...]:
+def _inherited_uses(job: Job, inherited: Sequence[Checkpoint]) -> tuple[ObjectUse, ...]:
     legs = job.program.compiled.legs
     return tuple(
         use
         for checkpoint in inherited
         if (leg := legs.get(checkpoint.leg or "")) and leg.action_class
-        for use in _use(leg, leg.action_class, checkpoint.data.get("receipt"))
+        for use in uses(leg, leg.action_class, checkpoint.data.get("receipt"))
     )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -350,3 +353,34 @@ async def test_a_replay_is_no_other_user(world: Any) -> None:
     again = await world.only()
     assert await world.journal.other_users("books", "customer", "58", again.row.root) == []
     assert await world.journal.other_users("books", "customer", "58", "else") == [first.row.id]
+
+
+async def test_a_run_whose_rows_cannot_be_read_is_claimed_with_its_damage_beside_the_others(
+    world: Any, sqlite_path: Path
+) -> None:
+    claimed = await world.begin("a")
+    await world.write(claimed, "waiting", world.step(), due_at=world.clock(), release=True)
+    await world.accept("b")
+    with contextlib.closing(sqlite3.connect(sqlite_path)) as db, db:
+        db.execute("UPDATE steps SET data = '{\"cut'")
+        db.execute("UPDATE runs SET error = '{\"cut' WHERE id = 'r1'")
+    damaged, whole = await world.claim()
+    assert (damaged.row.id, damaged.steps, damaged.damage is not None) == ("r1", (), True)
+    assert damaged.row.error["kind"] == "damaged"
+    assert (whole.row.id, whole.damage) == ("r2", None)
+
+
+async def test_runs_behind_one_that_waits_for_a_person_are_named(world: Any) -> None:
+    head = await world.begin("a")
+    await world.accept("a")
+    assert await world.journal.blocked() == []
+    await world.write(head, "in_doubt", acquire=["books:customer acme"], release=True)
+    other = await world.begin("b")
+    await world.write(other, "waiting", waits_for="books:customer acme", release=True)
+    free = await world.begin("c")
+    blocked = await world.journal.blocked()
+    assert {(b.row.id, b.behind, b.behind_status) for b in blocked} == {
+        ("r2", "r1", "in_doubt"),
+        (other.row.id, "r1", "in_doubt"),
+    }
+    assert free.row.id not in {b.row.id for b in blocked}

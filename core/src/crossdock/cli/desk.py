@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import httpx
 
     from crossdock.journal.base import Journal, RunRow
+    from crossdock.program import Programs
     from crossdock.settings import Settings
 
 Shown = dict[str, Any]
@@ -38,6 +39,8 @@ class Desk(Protocol):
         ...
 
     async def cancel(self, run: str) -> Shown: ...
+
+    async def resolve(self, run: str, leg: str, exists: str | None) -> Shown: ...
 
 
 async def whole_id(desk: Desk, given: str) -> str:
@@ -99,12 +102,9 @@ class JournalDesk:
         return _plain({"items": [summary(row) for row in page.items], "next_cursor": page.next_cursor})
 
     async def show(self, run: str) -> Shown:
-        from crossdock.plugins import load_plugins
-        from crossdock.program import Programs
         from crossdock.web.views import detail
 
-        programs = Programs(self._journal, load_plugins(), lambda: _connectors(self._settings))
-        return _plain(await detail(self._journal, programs, await self._row(run)))
+        return _plain(await detail(self._journal, self._programs(), await self._row(run)))
 
     async def replay(self, run: str) -> Shown:
         return await self._act(run, "replay", await self._plan_in_force(await self._row(run)))
@@ -112,6 +112,16 @@ class JournalDesk:
     async def cancel(self, run: str) -> Shown:
         await self._row(run)
         return await self._act(run, "cancel")
+
+    async def resolve(self, run: str, leg: str, exists: str | None) -> Shown:
+        await self._row(run)
+        return await self._act(run, "resolve", leg, exists)
+
+    def _programs(self) -> Programs:
+        from crossdock.plugins import load_plugins
+        from crossdock.program import Programs
+
+        return Programs(self._journal, load_plugins(), lambda: _connectors(self._settings))
 
     async def _act(self, run: str, what: str, *more: Any) -> Shown:
         from crossdock.operations import NotPossibleError, Operations
@@ -162,23 +172,28 @@ class HttpDesk:
     async def cancel(self, run: str) -> Shown:
         return await self._ask("POST", f"/api/v1/runs/{run}/cancel")
 
-    async def _ask(self, method: str, path: str, params: Mapping[str, Any] | None = None) -> Shown:
+    async def resolve(self, run: str, leg: str, exists: str | None) -> Shown:
+        return await self._ask("POST", f"/api/v1/runs/{run}/resolve", body={"leg": leg, "exists": exists})
+
+    async def _ask(
+        self, method: str, path: str, params: Mapping[str, Any] | None = None, *, body: Shown | None = None
+    ) -> Shown:
         import httpx
         from crossdock_sdk import jsonio
 
         try:
-            reply = await self._client.request(method, path, params=params)
+            reply = await self._client.request(method, path, params=params, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise CommandError(f"no server answers at {self._url}: {error or type(error).__name__}") from None
         try:
-            body = jsonio.loads(reply.content)
+            said = jsonio.loads(reply.content)
         except ValueError:
-            body = None
-        if not isinstance(body, dict):
+            said = None
+        if not isinstance(said, dict):
             raise CommandError(f"{self._url} answered HTTP {reply.status_code} without JSON; is it a Crossdock server?")
         if not reply.is_success:
-            raise CommandError(f"{self._url}: {body.get('detail') or body.get('title') or reply.status_code}")
-        return body
+            raise CommandError(f"{self._url}: {said.get('detail') or said.get('title') or reply.status_code}")
+        return said
 
 
 def _plain(value: Any) -> Shown:

@@ -1,4 +1,4 @@
-"""`crossdock runs list | show | replay | cancel`."""
+"""`crossdock runs list | show | replay | cancel | resolve`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from crossdock.cli.desk import Desk
 
 Answer = TypeVar("Answer")
-app = typer.Typer(help="Look at runs, replay or cancel one.", invoke_without_command=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Look at runs; replay, cancel or settle one.", invoke_without_command=True, rich_markup_mode=None
+)
 
 Url = Annotated[
     str | None,
@@ -76,6 +78,27 @@ def cancel(run: RunId, url: Url = None, config: options.Config = None, json: opt
     """Undo what a run made, newest first, and end it."""
     row = _ask(url, config, lambda desk: _of_whole(desk, run, desk.cancel))
     _acted(run, row, f"is to be cancelled: {row['id']} ({row['status']})", json)
+
+
+@app.command()
+def resolve(
+    run: RunId,
+    leg: Annotated[str, typer.Argument(help="The leg that is in doubt.")],
+    exists: Annotated[str | None, typer.Option(metavar="OBJECT", help="It is there: its id at the vendor.")] = None,
+    absent: Annotated[bool, typer.Option("--absent", help="It is not there: write it again.")] = False,
+    url: Url = None,
+    config: options.Config = None,
+    json: options.Json = False,
+) -> None:
+    """Settle a write that is in doubt by what you saw at the vendor; the run goes on from there."""
+    if (exists is None) != absent:
+        raise misused("say either --exists OBJECT or --absent: what did you see at the vendor?")
+
+    async def settle(desk: Desk, whole: str) -> dict[str, Any]:
+        return await desk.resolve(whole, leg, exists)
+
+    row = _ask(url, config, lambda desk: _of_whole(desk, run, lambda whole: settle(desk, whole)))
+    _acted(run, row, f"goes on from {leg}", json)
 
 
 def _ask(url: str | None, config: options.Config, question: Callable[[Desk], Awaitable[Answer]]) -> Answer:

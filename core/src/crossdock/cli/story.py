@@ -114,6 +114,10 @@ def _inherited(phase: str, data: Shown) -> str:
     return words.get(phase, f"replays run {data.get('run')}")
 
 
+def _seen(exists: str | None) -> str:
+    return "it is not there" if exists is None else f"it is there, {exists}"
+
+
 def _told(phase: str, data: Shown) -> str:
     return f"{phase}{'; a person is told' if data.get('alert') else ''}"
 
@@ -126,6 +130,7 @@ _TELLERS = {
     "undo": _undone,
     "inherit": _inherited,
     "cancel": lambda *_: "a person cancels it",
+    "resolve": lambda _, data: f"a person has looked: {_seen(data.get('exists'))}",
     "resume": lambda *_: "a person lets it go on",
     "reload": lambda *_: "looked at again with the new configuration",
     "reconnect": lambda _, data: f"{data.get('connection', 'connection:').partition(':')[2]} may be used again",

@@ -20,6 +20,7 @@ from crossdock.journal.errors import (
 )
 from crossdock.journal.rows import (
     Accepted,
+    Blocked,
     Checkpoint,
     Claim,
     ClaimedRun,
@@ -42,6 +43,7 @@ __all__ = (
     "Accepted",
     "AlreadyReplayed",
     "Arrivals",
+    "Blocked",
     "Checkpoint",
     "Claim",
     "ClaimedRun",
@@ -103,7 +105,8 @@ class Journal(Protocol):
 
         Due is: `due_at <= now` and nobody's, or a lease that ran out. Of the unfinished runs of one
         `(flow, key)` only the one whose turn it is can be claimed: the earliest by event and creation, or
-        the one that has begun already. The status is left as it is.
+        the one that has begun already. The status is left as it is. A run whose rows cannot be read is
+        claimed too, with its `damage`, so that it keeps nobody else waiting.
         """
         ...
 
@@ -187,6 +190,10 @@ class Journal(Protocol):
 
     async def oldest_due(self, now: datetime) -> datetime | None:
         """Since when the longest waiting run has been due."""
+        ...
+
+    async def blocked(self, limit: int = 200) -> list[Blocked]:
+        """Runs that wait for their turn, or for a lock, behind a run that is held or in doubt."""
         ...
 
     async def counts(self) -> dict[str, dict[str, int]]:

@@ -80,12 +80,21 @@ def run_row(row: sqlite3.Row) -> RunRow:
     known: dict[str, Any] = {name: row[name] for name in _RUN_FIELDS}
     for name in _RUN_INSTANTS:
         known[name] = instant_or_none(known[name])
-    known["error"] = None if known["error"] is None else jsonio.loads(known["error"])
+    known["error"] = None if known["error"] is None else _error(known["error"])
     known["cancel_requested"] = bool(known["cancel_requested"])
     return RunRow(**known)
 
 
-def stored_event(row: sqlite3.Row) -> StoredEvent:
+def _error(text: str) -> dict[str, Any]:
+    try:
+        error: dict[str, Any] = jsonio.loads(text)
+    except ValueError:
+        # A row that nobody can read must not keep the others from being listed and claimed.
+        return {"kind": "damaged", "message": f"the stored error cannot be read: {text[:200]}"}
+    return error
+
+
+def stored_event(row: Mapping[str, Any]) -> StoredEvent:
     return StoredEvent(
         seq=row["seq"],
         connection=row["connection"],

@@ -31,10 +31,15 @@ def claim_one(db: sqlite3.Connection, run_id: str, lease: Row) -> ClaimedRun | N
 
 def _claim(db: sqlite3.Connection, ready: sqlite3.Row, lease: Row) -> ClaimedRun:
     row = run_row(db.execute(_SQL["claim_run"], lease | {"no": ready["no"]}).fetchone())
-    event = stored_event(db.execute(_READ["event"], (row.event_seq,)).fetchone())
-    steps = tuple(map(stored_step, db.execute(_READ["steps"], (row.id,))))
     claim = Claim(row.id, lease["owner"], row.fence)
-    return ClaimedRun(row, event, steps, claim, taken_over=ready["owner"] is not None)
+    taken_over = ready["owner"] is not None
+    event = db.execute(_READ["event"], (row.event_seq,)).fetchone()
+    try:
+        steps = tuple(map(stored_step, db.execute(_READ["steps"], (row.id,))))
+        return ClaimedRun(row, stored_event(event), steps, claim, taken_over)
+    except (ValueError, TypeError, OverflowError) as error:
+        unread = stored_event(dict(event) | {"data": "{}"})
+        return ClaimedRun(row, unread, (), claim, taken_over, damage=f"{type(error).__name__}: {error}")
 
 
 def checkpoint(

@@ -11,7 +11,7 @@ from crossdock_sdk import jsonio
 from crossdock.journal.codec import connection_state, instant_or_none, run_row, stored_event, stored_step
 from crossdock.journal.cursors import Cursors
 from crossdock.journal.errors import JournalError
-from crossdock.journal.rows import ConnectionState, Page, RunRow, StoredEvent, StoredStep, StoredToken
+from crossdock.journal.rows import Blocked, ConnectionState, Page, RunRow, StoredEvent, StoredStep, StoredToken
 from crossdock.journal.statements import load
 
 _SQL = load("reads")
@@ -74,6 +74,11 @@ def next_due(db: sqlite3.Connection, now: int) -> datetime | None:
 
 def oldest_due(db: sqlite3.Connection, now: int) -> datetime | None:
     return instant_or_none(db.execute(_SQL["oldest_due"], (now,)).fetchone()[0])
+
+
+def blocked(db: sqlite3.Connection, limit: int) -> list[Blocked]:
+    rows = db.execute(_SQL["blocked"], {"limit": limit}).fetchall()
+    return [Blocked(run_row(row), row["behind"], row["behind_status"]) for row in rows]
 
 
 def counts(db: sqlite3.Connection) -> dict[str, dict[str, int]]:

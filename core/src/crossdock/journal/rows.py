@@ -136,6 +136,7 @@ class ClaimedRun:
     """A claimed run with all that its next decision needs. `row` is as after the claim.
 
     `taken_over`: the performer before this one never gave its claim back, so it may have died in a step.
+    `damage` says what of the run's rows cannot be read, in which case `steps` and the event's data are empty.
     """
 
     row: RunRow
@@ -143,6 +144,16 @@ class ClaimedRun:
     steps: tuple[StoredStep, ...]
     claim: Claim
     taken_over: bool
+    damage: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A run that cannot go on before a person has seen to another: `behind` is held or in doubt."""
+
+    row: RunRow
+    behind: str
+    behind_status: str
 
 
 @dataclass(frozen=True, slots=True)

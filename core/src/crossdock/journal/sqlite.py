@@ -18,6 +18,7 @@ from crossdock.journal.errors import JournalError
 from crossdock.journal.migrate import migrate, shipped
 from crossdock.journal.rows import (
     Accepted,
+    Blocked,
     Checkpoint,
     Claim,
     ClaimedRun,
@@ -268,6 +269,9 @@ class SqliteJournal:
 
     async def oldest_due(self, now: datetime) -> datetime | None:
         return await self._read(reading.oldest_due, micros(now))
+
+    async def blocked(self, limit: int = 200) -> list[Blocked]:
+        return await self._read(reading.blocked, limit)
 
     async def counts(self) -> dict[str, dict[str, int]]:
         return await self._read(reading.counts)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from opentelemetry.trace import SpanKind
 
-from crossdock.alerts import Courier, post, stuck_alert
+from crossdock.alerts import Courier, blocked_alert, defect_alert, post, stuck_alert
 from crossdock.ids import owner_alive, owner_id
 from crossdock.journal.base import Checkpoint, ClaimedRun, Journal, JournalError, LeaseLost, RunUpdate
 from crossdock.logs import bind
@@ -62,6 +62,7 @@ class LocalRunner:
         self._owed: list[ClaimedRun] = []
         """Runs that could not be given back, for the journal took no write."""
         self._stuck_runs: set[str] = set()
+        self._told_blocked: set[tuple[str, str]] = set()
         self._beaten = now()
         self.moved_at = now()
         """When a run was last brought to a rest: a long queue that moves is not a stall."""
@@ -142,6 +143,15 @@ class LocalRunner:
             await self._give_back(claimed, timedelta())
         if await self._journal.release_dead(owner_alive):
             self.wake()
+        await self._tell_blocked()
+
+    async def _tell_blocked(self) -> None:
+        """Tell a person, once each, of runs that wait behind one that waits for a person."""
+        blocked = {(one.row.id, one.behind): one for one in await self._journal.blocked()}
+        for one in (blocked[pair] for pair in blocked.keys() - self._told_blocked):
+            notifiers = await self._programs.notifiers(one.row.plan_hash)
+            await post(self._journal, blocked_alert(one, self._now()), notifiers, self._now())
+        self._told_blocked = set(blocked)
 
     async def _beat(self) -> None:
         """Prolong the leases of what is in hand; stop what somebody else has taken."""
@@ -173,9 +183,16 @@ class LocalRunner:
                 self.trouble = str(error)
                 _log.error("the journal refused a checkpoint, the run goes on later: %s", error)
                 await self._give_back(claimed, POLL)
-            except Exception:
+            except Exception as error:
                 _log.exception("a run met an error of the runtime, and is tried again in %s", BUG_PAUSE)
                 await self._give_back(claimed, BUG_PAUSE)
+                await self._defective(claimed, f"{type(error).__name__}: {error}")
+
+    async def _defective(self, claimed: ClaimedRun, message: str) -> None:
+        """Tell a person, once, that the runtime fails over this run."""
+        with contextlib.suppress(JournalError):
+            notifiers = await self._programs.notifiers(claimed.row.plan_hash)
+            await post(self._journal, defect_alert(claimed.row, message, self._now()), notifiers, self._now())
 
     async def _give_back(self, claimed: ClaimedRun, pause: timedelta) -> None:
         try:
@@ -185,6 +202,9 @@ class LocalRunner:
 
     async def _drive_to_rest(self, claimed: ClaimedRun) -> None:
         row = claimed.row
+        if claimed.damage:
+            await self._damaged(claimed, claimed.damage)
+            return
         try:
             program = await self._programs.get(row.plan_hash)
         except ProgramError as error:
@@ -237,15 +257,24 @@ class LocalRunner:
         told = root(job.event, row)
         telemetry.reemit(job.trace, row.id, root=told, steps=past, kind=SpanKind.INTERNAL, links=links)
 
+    async def _damaged(self, claimed: ClaimedRun, damage: str) -> None:
+        message = f"run {claimed.row.id}: what the database holds of it cannot be read: {damage}"
+        _log.error("%s", message)
+        await self._defective(claimed, message)
+        await self._put_off(claimed, message, "damaged")
+
     async def _stuck(self, claimed: ClaimedRun, message: str) -> None:
         _log.error("%s", message)
         self._stuck_runs.add(claimed.row.id)
         notifiers = await self._programs.notifiers(claimed.row.plan_hash)
         await post(self._journal, stuck_alert(claimed.row, message, self._now()), notifiers, self._now())
+        await self._put_off(claimed, message, "config")
+
+    async def _put_off(self, claimed: ClaimedRun, message: str, kind: str) -> None:
         update = RunUpdate(
             str(Status.WAITING),
             due_at=self._now() + STUCK,
-            error={"kind": "config", "message": message},
+            error={"kind": kind, "message": message},
             release=True,
         )
         await self._journal.checkpoint(claimed.claim, [], update, None)

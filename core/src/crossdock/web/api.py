@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -70,6 +71,29 @@ async def cancel_run(runtime: Runtime, run: str) -> Response:
     """What the run made is undone, newest first; then it ends `cancelled`. A step in hand is finished first."""
     try:
         row = await _operations(runtime).cancel(run)
+    except (UnknownRunError, NotPossibleError) as error:
+        raise _refusal(error) from None
+    return _acted(runtime, row, 202)
+
+
+class Resolution(BaseModel):
+    """What a person saw at the vendor for a leg that is in doubt."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    leg: str = Field(examples=["invoice"])
+    exists: str | None = Field(
+        description="the vendor's id of what the leg made; null: it made nothing", examples=["1041", None]
+    )
+
+
+@router.post(
+    "/runs/{run}/resolve", summary="Settle a leg in doubt", status_code=202, responses=answers(401, 403, 404, 409)
+)
+async def resolve_run(runtime: Runtime, run: str, seen: Resolution) -> Response:
+    """The run goes on from there: with what the vendor shows under that id, or by writing again."""
+    try:
+        row = await _operations(runtime).resolve(run, seen.leg, seen.exists)
     except (UnknownRunError, NotPossibleError) as error:
         raise _refusal(error) from None
     return _acted(runtime, row, 202)

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from crossdock_sdk import Action, NotFoundError, ObjectRef, Receipt, Redo, RejectedError, Reply
+from crossdock_sdk import Action, NotFoundError, ObjectRef, Receipt, Redo, RejectedError, Reply, TransientError
 
 from crossdock_asana.connection import AsanaConnection, segment
 from crossdock_asana.fields import CustomFields, held, opt_fields
@@ -16,6 +16,8 @@ Change = TypeVar("Change", bound=ObjectRef)
 
 _CUSTOM = "custom_fields."
 _DUE = ("due_on", "due_at")
+_COMPARABLE = frozenset({"name", "notes", "completed", "assignee", *_DUE})
+"""Properties that Asana gives back as they were sent."""
 
 
 class TaskChange(Action[Change]):
@@ -36,18 +38,43 @@ class TaskChange(Action[Change]):
         return f"task:{data.id}"
 
     async def before(self, data: Change) -> Json:
-        named = self._named(data)
-        task = await self._read(data.id, [*named, *([_CUSTOM] if data.custom else [])])
-        return {name: _value(task, name) for name in _custom(data, task) | named}
+        task, wanted = await self._beside(data)
+        return {name: _value(task, name) for name in wanted}
 
     async def apply(self, data: Change, key: str) -> Receipt:
         """Only what is named is written. The task's custom fields are read where they go by name."""
         wanted = self._named(data)
         if data.custom:
             wanted = _custom(data, await self._read(data.id, [_CUSTOM])) | wanted
-        task = await self._put(data.id, wanted)
-        written = {name: _value(task, name, sent) for name, sent in wanted.items()}
-        return Receipt(id=data.id, url=task.get("permalink_url"), undo={"written": written})
+        return _receipt(data.id, await self._put(data.id, wanted), wanted)
+
+    async def recover(self, data: Change, key: str) -> Receipt | None:
+        """The receipt if the task holds all that `data` names.
+
+        Raises `TransientError` where Asana may hold it in another form than it was sent in.
+        """
+        try:
+            task, wanted = await self._beside(data)
+        except NotFoundError:
+            return None
+        astray = [name for name, sent in wanted.items() if not await self._holds(task, name, sent)]
+        if any(name in _COMPARABLE or name.startswith(_CUSTOM) for name in astray):
+            return None
+        if astray:
+            told = ", ".join(astray)
+            raise TransientError(f"Asana task {data.id}: whether our {told} stands cannot be told; look at the task")
+        return _receipt(data.id, task, wanted)
+
+    async def _holds(self, task: Json, name: str, sent: Any) -> bool:
+        if name == "assignee" and sent is not None:
+            # By e-mail address or `me`; the task tells a gid.
+            user = await self.connection.api.get(f"/users/{segment(str(sent))}", params={"opt_fields": "gid"})
+            sent = user.require("data", "gid")
+        now = _value(task, name)
+        return bool(now.strip() == sent.strip() if isinstance(now, str) and isinstance(sent, str) else now == sent)
+
+    async def named(self, object_id: str, data: Change, key: str) -> Receipt:
+        return _receipt(data.id, *await self._beside(data))
 
     async def undo(self, receipt: Receipt) -> None:
         """Restore what still holds our value. Raises `RejectedError` for what a person changed since."""
@@ -78,6 +105,12 @@ class TaskChange(Action[Change]):
             raise RejectedError("nothing to change: name at least one field", field="data")
         return named
 
+    async def _beside(self, data: Change) -> tuple[Json, Json]:
+        """The task as it is, and the properties that `data` names as Asana takes them."""
+        named = self._named(data)
+        task = await self._read(data.id, [*named, *([_CUSTOM] if data.custom else [])])
+        return task, _custom(data, task) | named
+
     async def _read(self, task: str, names: Iterable[str]) -> Json:
         shown = {"opt_fields": _shown(names)}
         return _task(await self.connection.api.get(f"/tasks/{segment(task)}", params=shown))
@@ -91,6 +124,11 @@ class TaskChange(Action[Change]):
                 body[name] = value
         shown = {"opt_fields": _shown(properties)}
         return _task(await self.connection.api.put(f"/tasks/{segment(task)}", json={"data": body}, params=shown))
+
+
+def _receipt(task_id: str, task: Json, wanted: Json) -> Receipt:
+    written = {name: _value(task, name, sent) for name, sent in wanted.items()}
+    return Receipt(id=task_id, url=task.get("permalink_url"), undo={"written": written})
 
 
 def _custom(data: ObjectRef, task: Json) -> Json:

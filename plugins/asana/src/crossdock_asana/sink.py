@@ -59,6 +59,11 @@ class TaskCreate(Action[Task]):
         task = await find_marked(self.connection, Place.of(_placed(data)), key)
         return None if task is None else _task_receipt(task)
 
+    async def named(self, object_id: str, data: Task, key: str) -> TaskReceipt:
+        shown = {"opt_fields": _RECEIPT_FIELDS}
+        reply = await self.connection.api.get(f"/tasks/{segment(object_id)}", params=shown)
+        return _receipt(reply, reply.require("data"))
+
     async def undo(self, receipt: Receipt) -> None:
         """Move the task to the trash, where it stays for 30 days."""
         if not receipt.created:

@@ -44,6 +44,19 @@ class DealUpdateAction(Action[DealUpdate]):
         changes = await changes_of(data, self.connection)
         return self._confirmed(await self._patch(data.id, changes), data.id, changes)
 
+    async def recover(self, data: DealUpdate, key: str) -> Receipt | None:
+        """The receipt if the deal holds all that `data` names."""
+        try:
+            deal = await self.connection.deal(data.id)
+        except NotFoundError:
+            return None
+        changes = await changes_of(data, self.connection, deal)
+        return self._receipt(deal, data.id, changes) if all(change.holds(deal) for change in changes) else None
+
+    async def named(self, object_id: str, data: DealUpdate, key: str) -> Receipt:
+        deal = await self.connection.deal(data.id)
+        return self._receipt(deal, data.id, await changes_of(data, self.connection, deal))
+
     async def undo(self, receipt: Receipt) -> None:
         """Put back what still holds our value. Raises `RejectedError` for what a person changed since."""
         written = [Change(**entry) for entry in receipt.undo["written"]]
@@ -69,14 +82,12 @@ class DealUpdateAction(Action[DealUpdate]):
         after = reply.require("data")
         try:
             same_deal = str(after["id"]) == deal_id
-            stands = [replace(change, value=change.value_in(after)) for change in changes]
+            receipt = self._receipt(after, deal_id, changes)
             astray = next((change for change in changes if not change.holds(after)), None)
         except MISSHAPEN as error:
             raise reply.unusable(f"the deal in it is not as documented: {error}") from None
         if not same_deal:
             raise reply.unusable("the deal in it is another one")
-        written = [asdict(change) for change in stands]
-        receipt = Receipt(id=deal_id, url=self.connection.url("deal", deal_id), undo={"written": written})
         if astray is not None:
             raise DiscrepancyError(
                 f"deal {deal_id}: Pipedrive stored {astray.name} as {astray.value_in(after)!r}, not {astray.value!r}",
@@ -84,6 +95,10 @@ class DealUpdateAction(Action[DealUpdate]):
                 field=astray.name,
             )
         return receipt
+
+    def _receipt(self, deal: Mapping[str, Any], deal_id: str, changes: Iterable[Change]) -> Receipt:
+        written = [asdict(replace(change, value=change.value_in(deal))) for change in changes]
+        return Receipt(id=deal_id, url=self.connection.url("deal", deal_id), undo={"written": written})
 
 
 class NoteCreate(Action[Note]):

@@ -86,6 +86,10 @@ class CustomerFindOrCreate(Action[Customer]):
             return await self._name_is_taken(data, name, key)
         return self._receipt(created, data, note, created=True)
 
+    async def named(self, object_id: str, data: Customer, key: str) -> CustomerReceipt:
+        row = await self.connection.read("Customer", object_id)
+        return self._receipt(row, data, None, created=_mark(key) in _notes(row))
+
     async def exists(self, receipt: Receipt) -> bool:
         try:
             found = await self.connection.read("Customer", receipt.id)

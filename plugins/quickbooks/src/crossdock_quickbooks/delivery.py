@@ -83,6 +83,13 @@ class InvoiceVoid(Action[ObjectRef]):
     async def apply(self, data: ObjectRef, key: str) -> InvoiceReceipt:
         return await on_newest(lambda: self._void(data.id))
 
+    async def recover(self, data: ObjectRef, key: str) -> InvoiceReceipt | None:
+        found = await self.connection.read("Invoice", data.id)
+        return receipt_of(self.connection, found) if voided(found) else None
+
+    async def named(self, object_id: str, data: ObjectRef, key: str) -> InvoiceReceipt:
+        return receipt_of(self.connection, await self.connection.read("Invoice", data.id))
+
     async def undo(self, receipt: Receipt) -> None:
         if not receipt.undo.get("before", {}).get("void"):
             raise RejectedError(f"invoice {receipt.id} has been voided, and a void cannot be taken back", field="id")

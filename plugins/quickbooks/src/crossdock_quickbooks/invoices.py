@@ -83,6 +83,9 @@ class InvoiceCreate(Action[Invoice]):
         made = next(ours, None)
         return None if made is None else await self._checked(data, made)
 
+    async def named(self, object_id: str, data: Invoice, key: str) -> InvoiceReceipt:
+        return await self._checked(data, await self.connection.read("Invoice", object_id))
+
     async def exists(self, receipt: Receipt) -> bool:
         try:
             return not voided(await self.connection.read("Invoice", receipt.id))

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crossdock_sdk.contracts.connection import Connection
+from crossdock_sdk.errors import RejectedError
 from crossdock_sdk.models import Id, Record
 
 Input = TypeVar("Input", bound=Record)
@@ -21,7 +22,8 @@ class Redo(StrEnum):
     """The vendor keeps our key: send again with the same key, then check `exists`. Where the vendor's memory is not
     to be relied on, write `recover` too: it is asked first, and nothing is sent if it finds what the write made."""
     UPSERT = "upsert"
-    """The write names its object: sending again changes nothing."""
+    """The write names its object: sending again changes nothing. Write `recover` too: it is asked when a repeat is
+    refused, which says nothing about the first try. Without it a person decides."""
     LOOKUP = "lookup"
     """`recover` finds what the write made; it is sent again only if nothing is found."""
     UNSAFE = "unsafe"
@@ -87,10 +89,29 @@ class Action(ABC, Generic[Input]):
     async def recover(self, data: Input, key: str) -> Receipt | None:
         """The receipt of an earlier `apply` with this key, or None if it took no effect.
 
-        For `Redo.LOOKUP`; optional for `Redo.NATIVE_KEY`, where None says only that nothing was found, for the
-        vendor is then sent the same key again.
+        For `Redo.LOOKUP`. Optional for `Redo.NATIVE_KEY`, where None says only that nothing was found, for the
+        vendor is then sent the same key again; and for `Redo.UPSERT`, where None says that what stands is not what
+        `data` asks for.
         """
         raise TypeError(f"{type(self).__name__} declares {self.redo} and so needs no recover")
+
+    async def named(self, object_id: str, data: Input, key: str) -> Receipt:
+        """The receipt of the object that a person names as what `apply` made, where nobody else can tell.
+
+        Write it where the receipt has more fields than an id: later legs and `undo` rest on them. It only reads.
+        Raises `NotFoundError` if there is no such object.
+        """
+        try:
+            return self.receipt(id=object_id)
+        except ValidationError:
+            raise RejectedError(
+                f"{self.name} cannot make a {self.receipt.__name__} of an id alone: its connector lacks `named`"
+            ) from None
+
+    @classmethod
+    def recovers(cls) -> bool:
+        """Whether this action writes `recover`."""
+        return cls.recover is not Action.recover
 
     async def exists(self, receipt: Receipt) -> bool:
         """`Redo.NATIVE_KEY`: whether what an old reply names still stands at the vendor."""

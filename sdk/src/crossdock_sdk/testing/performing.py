@@ -32,11 +32,19 @@ async def _settled(action: Action[Any], data: Record, key: str, tries: int) -> R
         if tries <= 1 or action.redo is Redo.UNSAFE:
             raise
     native = action.redo is Redo.NATIVE_KEY
-    if action.redo is Redo.LOOKUP or (native and type(action).recover is not Action.recover):
+    if action.redo is Redo.LOOKUP or (native and action.recovers()):
         found = await action.recover(data, key)
         if found is not None:
             return found
-    receipt = await _settled(action, data, key, tries - 1)
+    try:
+        receipt = await _settled(action, data, key, tries - 1)
+    except DiscrepancyError:
+        raise
+    except RejectedError:
+        found = await action.recover(data, key) if action.redo is Redo.UPSERT and action.recovers() else None
+        if found is None:
+            raise
+        return found
     if native and not await action.exists(receipt):
         raise RejectedError(f"the vendor repeats an old reply, but {receipt.id} does not exist any more")
     return receipt

@@ -38,6 +38,20 @@ SELECT MIN(ready_at) FROM runs WHERE turn = 1 AND ready_at > ?;
 -- name: oldest_due
 SELECT MIN(ready_at) FROM runs WHERE turn = 1 AND ready_at <= ?;
 
+-- name: blocked
+SELECT waiting.*, blocker.id AS behind, blocker.status AS behind_status
+FROM runs AS blocker
+JOIN runs AS waiting ON waiting.flow = blocker.flow AND waiting.key = blocker.key
+WHERE blocker.status IN ('held', 'in_doubt') AND blocker.turn = 1
+  AND waiting.ended_at IS NULL AND waiting.no <> blocker.no
+UNION
+SELECT waiting.*, blocker.id, blocker.status
+FROM runs AS blocker
+JOIN locks ON locks.run_no = blocker.no
+JOIN runs AS waiting ON waiting.waits_for = locks.name
+WHERE blocker.status IN ('held', 'in_doubt') AND waiting.ended_at IS NULL AND waiting.no <> blocker.no
+LIMIT :limit;
+
 -- name: counts
 SELECT flow, status, runs FROM tallies WHERE runs > 0 ORDER BY flow, status;
 
