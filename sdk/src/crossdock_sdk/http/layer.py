@@ -34,9 +34,9 @@ def count_resend(request: httpx.Request) -> None:
     request.extensions[RESENDS] = request.extensions.get(RESENDS, 0) + 1
 
 
-def shown(url: httpx.URL, redactor: Redactor) -> str:
-    """The URL as logs, spans and errors may show it."""
-    return redactor.text(str(url))
+def shown(request: httpx.Request, redactor: Redactor) -> str:
+    """The request's URL as logs, spans and errors may show it."""
+    return redactor.text(str(request.url))
 
 
 def endpoint(url: str) -> str:

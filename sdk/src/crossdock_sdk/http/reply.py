@@ -84,6 +84,6 @@ def reply_of(request: httpx.Request, response: httpx.Response, redactor: Redacto
         headers={name.lower(): value for name, value in response.headers.items()},
         content=response.content,
         method=request.method,
-        url=shown(request.url, redactor),
+        url=shown(request, redactor),
         write=is_write(request),
     )

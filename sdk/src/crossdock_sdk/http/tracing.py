@@ -21,12 +21,11 @@ class Traced(Layer):
 
     def __init__(self, inner: httpx.AsyncBaseTransport, provider: Any, redactor: Redactor) -> None:
         super().__init__(inner)
-        self._provider = provider
+        self._tracer = trace.get_tracer("crossdock.sdk", tracer_provider=provider)
         self._redactor = redactor
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        tracer = trace.get_tracer("crossdock.sdk", tracer_provider=self._provider)
-        with tracer.start_as_current_span(
+        with self._tracer.start_as_current_span(
             request.method,
             kind=SpanKind.CLIENT,
             attributes=self._attributes(request),
@@ -52,7 +51,7 @@ class Traced(Layer):
             "http.request.method": request.method,
             "server.address": url.host,
             "server.port": url.port or _PORTS.get(url.scheme, 0),
-            "url.full": shown(url, self._redactor),
+            "url.full": shown(request, self._redactor),
         }
         if resends := request.extensions.get(RESENDS):
             known["http.request.resend_count"] = resends
