@@ -2,9 +2,9 @@
 
     python bench/flow.py [--flows 2000] [--rounds 3] [--latency-ms 0 20] [--profile FILE] [--json]
 
-One flow is six HTTP calls in five durable steps, 32 flows at once, against `fake_api.py` in a process of its own. *Bare* makes
-the same calls in asyncio with httpx over the aiohttp transport, as a script would. *Durable* is the whole runtime in
-this process: events committed, claimed, every step with its intent and outcome on disk (WAL, synchronous=FULL), spans
+One flow is six HTTP calls in five durable steps, 32 at once, against `fake_api.py` in a process of its own. *Bare*
+makes the same calls in asyncio with httpx over the aiohttp transport, as a script would. *Durable* is the whole
+runtime in this process: events committed, claimed, every step with its intent and outcome on disk (WAL, FULL), spans
 recorded and handed to an exporter. The rounds alternate; the medians and their ratios are shown.
 """
 

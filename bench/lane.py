@@ -58,7 +58,10 @@ flows:
           lines:
             each: "{{ deal.products }}"
             as: product
-            with: {sku: "{{ product.code }}", quantity: "{{ product.quantity }}", unit_price: "{{ product.unit_price }}"}
+            with:
+              sku: "{{ product.code }}"
+              quantity: "{{ product.quantity }}"
+              unit_price: "{{ product.unit_price }}"
       writeback:
         do: lane.deal.update
         with: {id: "{{ deal.id }}", custom: {invoice_number: "{{ invoice.number }}"}}

@@ -50,54 +50,76 @@ def restore(records: Mapping[str, Any], spec: EventSpec) -> Scope:
         raise PlanError(f"{told} ({type(error).__name__})") from None
 
 
-def plan_run(flow: CompiledFlow, spec: EventSpec, records: Mapping[str, Any], run: Run) -> Planned:
+class Known:
+    """What a run of one flow knows so far, under the names that expressions use: its records and its receipts.
+
+    It is kept from step to step: to read all of it anew out of JSON would be a third of the work of a step.
+    """
+
+    def __init__(self, flow: CompiledFlow, spec: EventSpec) -> None:
+        self.flow = flow
+        self.spec = spec
+        self._records: Mapping[str, Any] | None = None
+        self._restored: Scope = {}
+        self._receipts: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+
+    def records(self, run: Run) -> Scope:
+        """The records alone. Raises `PlanError`."""
+        if self._records is None or run.records is not self._records:
+            self._restored = restore(run.records or {}, self.spec)
+            self._records = run.records
+        return dict(self._restored)
+
+    def scope(self, run: Run) -> Scope:
+        """The records and the receipts so far. Raises `PlanError`."""
+        scope = self.records(run)
+        for leg in self.flow.enabled:
+            state = run.leg(leg.name)
+            if state.phase is Phase.APPLIED and state.receipt is not None:
+                scope[leg.name] = self._receipt(leg, state.receipt)
+        return scope
+
+    def _receipt(self, leg: CompiledLeg, receipt: dict[str, Any]) -> dict[str, Any]:
+        seen, shown = self._receipts.get(leg.name, (None, None))
+        if seen is not receipt or shown is None:
+            kind = leg.action_class.receipt if leg.action_class else Receipt
+            shown = _visible(kind.model_validate(receipt).model_dump())
+            self._receipts[leg.name] = receipt, shown
+        return shown
+
+
+def plan_run(known: Known, run: Run) -> Planned:
     """Compute all inputs and hold them against the guard and the checks. Raises `PlanError`."""
-    scope = restore(records, spec)
-    _guard(flow, spec, scope)
+    flow, scope = known.flow, known.records(run)
+    _guard(flow, known.spec, scope)
     inputs: dict[str, Any] = {}
     for leg in flow.enabled:
         receipt = run.leg(leg.name).receipt
         inputs[leg.name] = planned_input(leg, scope)
-        known = {**inputs[leg.name], **_visible(receipt or {})}
-        scope[leg.name] = known if receipt else Pending(known, after=leg.name)
+        told = {**inputs[leg.name], **_visible(receipt or {})}
+        scope[leg.name] = told if receipt else Pending(told, after=leg.name)
     for check in flow.checks:
         _hold(check, scope)
     shown = readable(inputs)
     return Planned(shown, hashlib.sha256(jsonio.canonical(shown)).hexdigest())
 
 
-def leg_input(flow: CompiledFlow, leg: CompiledLeg, spec: EventSpec, run: Run) -> Record:
+def leg_input(known: Known, leg: CompiledLeg, run: Run) -> Record:
     """The input of a leg that is about to be applied; everything is known by now. Raises `PlanError`."""
-    scope = actual_scope(flow, spec, run)
     try:
-        data = leg.template.evaluate(scope)
+        data = leg.template.evaluate(known.scope(run))
     except MappingError as error:
         raise PlanError(str(error), leg=leg.name, field=error.where) from None
     return validated(leg, data)
 
 
-def check_receipts(flow: CompiledFlow, leg: CompiledLeg, spec: EventSpec, run: Run, receipt: Receipt) -> None:
+def check_receipts(known: Known, leg: CompiledLeg, run: Run, receipt: Receipt) -> None:
     """Hold the checks that read this leg, and no later one, against what really happened. Raises `PlanError`."""
-    scope = actual_scope(flow, spec, run)
-    scope[leg.name] = _visible(receipt.model_dump())
-    order = [other.name for other in flow.enabled]
-    later = set(order[order.index(leg.name) + 1 :])
-    for check in flow.checks:
-        roots = {path[0] for path in check.template.reads}
-        if leg.name in roots and not roots & later:
+    checks = known.flow.checks_at(leg.name)
+    if checks:
+        scope = known.scope(run) | {leg.name: _visible(receipt.model_dump())}
+        for check in checks:
             _hold(check, scope)
-
-
-def actual_scope(flow: CompiledFlow, spec: EventSpec, run: Run) -> Scope:
-    """The records and the receipts so far, under the names that expressions use."""
-    scope = restore(run.records or {}, spec)
-    for leg in flow.enabled:
-        state = run.leg(leg.name)
-        if state.phase is Phase.APPLIED and state.receipt is not None:
-            kind = leg.action_class.receipt if leg.action_class else Receipt
-            typed = kind.model_validate(state.receipt).model_dump()
-            scope[leg.name] = _visible(typed)
-    return scope
 
 
 def planned_input(leg: CompiledLeg, scope: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,12 +27,23 @@ from crossdock.journal.base import (
     connection_wait,
 )
 from crossdock.metrics import RuntimeMetrics
+from crossdock.planning import Known
 from crossdock.program import Program
-from crossdock.saga import AUTH_PROBE, Decision, End, Stop, Undo, Wait, culprit, decide
+from crossdock.saga import AUTH_PROBE, Apply, Decision, End, MakePlan, Stop, Undo, Wait, culprit, decide
 from crossdock.state import Run, Status, evolve, fold
 from crossdock.telemetry import RunTrace, Telemetry
 
 _log = logging.getLogger("crossdock.run")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a step came to: its checkpoint, and the vendor objects and locks that it takes or frees."""
+
+    checkpoint: Checkpoint
+    used: tuple[ObjectUse, ...] = ()
+    released: tuple[ObjectUse, ...] = ()
+    unlock: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -44,20 +55,14 @@ class Job:
     claim: Claim
     program: Program
     run: Run
+    unsaved: list[Outcome] = field(default_factory=list)
+    """Steps that `run` has taken in and the journal has not: they are written with the intent that follows."""
+    trace: RunTrace = field(init=False)
+    known: Known = field(init=False)
 
-    @property
-    def trace(self) -> RunTrace:
-        return RunTrace.decode(self.row.trace)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a step came to: its checkpoint, and the vendor objects and locks that it takes or frees."""
-
-    checkpoint: Checkpoint
-    used: tuple[ObjectUse, ...] = ()
-    released: tuple[ObjectUse, ...] = ()
-    unlock: tuple[str, ...] = ()
+    def __post_init__(self) -> None:
+        self.trace = RunTrace.decode(self.row.trace)
+        self.known = Known(self.program.compiled, self.program.spec)
 
 
 @dataclass(slots=True)
@@ -84,10 +89,34 @@ class Recorder:
         self, job: Job, checkpoints: Sequence[Checkpoint], update: RunUpdate, *, acquire: tuple[str, ...] = ()
     ) -> None:
         """Record facts from which nothing follows yet."""
-        until = self.now() + self.lease
-        count = await self.journal.checkpoint(job.claim, checkpoints, update, until, acquire=acquire)
+        count = await self._commit(job, checkpoints, update, self.now() + self.lease, acquire=acquire)
         job.run = fold(job.run, checkpoints)
         await self._heed(job, count)
+
+    async def flush(self, job: Job) -> None:
+        """Write what is unsaved, where nothing that comes next would."""
+        if job.unsaved:
+            await self.append(job, [], RunUpdate(str(Status.RUNNING), leg=job.unsaved[-1].checkpoint.leg))
+
+    async def _commit(
+        self,
+        job: Job,
+        checkpoints: Sequence[Checkpoint],
+        update: RunUpdate,
+        until: datetime | None,
+        *,
+        acquire: tuple[str, ...] = (),
+    ) -> int:
+        """One transaction with all that is unsaved, which stays so if this raises."""
+        steps = list(checkpoints)
+        unlock: tuple[str, ...] = ()
+        if job.unsaved:
+            steps = [outcome.checkpoint for outcome in job.unsaved] + steps
+            unlock = tuple(name for outcome in job.unsaved for name in outcome.unlock if name not in acquire)
+            update = _with_outcomes(update, job.unsaved)
+        count = await self.journal.checkpoint(job.claim, steps, update, until, acquire=acquire, unlock=unlock)
+        job.unsaved.clear()
+        return count
 
     async def note(self, job: Job, kind: str, data: dict[str, Any]) -> None:
         """Record a fact that is no step of the flow."""
@@ -103,33 +132,38 @@ class Recorder:
         error = job.run.error
         status = Status.ROLLING_BACK if any(leg.undoing for leg in job.run.legs.values()) else Status.WAITING
         update = RunUpdate(str(status), due, error, job.row.leg, waits_for=waits_for, release=True)
-        await self.journal.checkpoint(job.claim, [], update, None)
+        await self._commit(job, [], update, None)
 
     async def settle(self, job: Job, decision: Wait | Stop | End) -> Decision | None:
         """Record that a run waits, stops or ends without a step before it; a decision if a person came between."""
-        return await self._follow(job, None, decision)
+        return await self._follow(job, decision)
 
     async def record(self, job: Job, outcome: Outcome) -> Decision | None:
-        """Record a step and what follows; the next decision, or None if the run waits, stops or has ended."""
+        """Record a step and what follows; the next decision, or None if the run waits, stops or has ended.
+
+        A step that is followed at once by an intent is written with it: until then nothing else happens, so a
+        crash in between is the same as one just before this step was recorded.
+        """
         job.run = evolve(job.run, outcome.checkpoint)
+        job.unsaved.append(outcome)
         decision = decide(job.program.plan, job.run, self.now())
-        following = await self._follow(job, outcome, decision)
+        if _commits_at_once(job, decision):
+            return decision
+        following = await self._follow(job, decision)
         if isinstance(decision, Wait) and outcome.checkpoint.phase == "failed":
             self.metrics.retries.add(job.row.flow, outcome.checkpoint.leg or "")
             message = outcome.checkpoint.data["error"]["message"]
             _log.warning("%s again at %s: %s", decision.status, decision.until.isoformat(timespec="seconds"), message)
         return following
 
-    async def _follow(self, job: Job, outcome: Outcome | None, decision: Decision) -> Decision | None:
+    async def _follow(self, job: Job, decision: Decision) -> Decision | None:
         while True:
             try:
-                heeded = await self._write(job, outcome, decision)
+                heeded = await self._write(job, decision)
             except Overtaken:
                 await self._reread(job)
-                if outcome:
-                    job.run = evolve(job.run, outcome.checkpoint)
                 decision = decide(job.program.plan, job.run, self.now())
-                if outcome is None and not isinstance(decision, (Wait, Stop, End)):
+                if not job.unsaved and not isinstance(decision, (Wait, Stop, End)):
                     return decision
                 continue
             if isinstance(decision, (Wait, Stop, End)):
@@ -138,7 +172,8 @@ class Recorder:
 
     async def _reread(self, job: Job) -> None:
         row = job.row
-        job.run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), await self.journal.steps(row.id))
+        stored = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), await self.journal.steps(row.id))
+        job.run = fold(stored, [outcome.checkpoint for outcome in job.unsaved])
 
     async def _heed(self, job: Job, count: int) -> bool:
         """Take in what a person has added to the run meanwhile, such as a wish to cancel it."""
@@ -147,25 +182,15 @@ class Recorder:
         await self._reread(job)
         return True
 
-    async def _write(self, job: Job, outcome: Outcome | None, decision: Decision) -> bool:
+    async def _write(self, job: Job, decision: Decision) -> bool:
         closing = _closing(decision, self.now())
         alert = self._alert(job, decision)
-        checkpoints = ([outcome.checkpoint] if outcome else []) + closing
         update = replace(
             _update(job, decision),
             alerts=outbox(alert, job.program.flow.notify, self.now()) if alert else (),
-            known_steps=job.run.steps - (1 if outcome else 0),
+            known_steps=job.run.steps - len(job.unsaved),
         )
-        if outcome:
-            update = replace(
-                update,
-                fingerprint=outcome.checkpoint.data.get("fingerprint"),
-                objects_used=outcome.used,
-                objects_released=outcome.released,
-            )
-        unlock = outcome.unlock if outcome else ()
-        until = self.now() + self.lease
-        count = await self.journal.checkpoint(job.claim, checkpoints, update, until, unlock=unlock)
+        count = await self._commit(job, closing, update, self.now() + self.lease)
         job.run = fold(job.run, closing)
         if alert:
             tell_log(alert)
@@ -186,6 +211,27 @@ class Recorder:
         name, start = f"run {job.row.flow}", job.row.created_at
         self.telemetry.emit_run_span(job.trace, name, start, self.now(), named, ok=ok, error=str(status))
         self.telemetry.hurry()
+
+
+def _commits_at_once(job: Job, decision: Decision) -> bool:
+    """Whether the next thing that happens to the run is a commit, with only computing before it."""
+    match decision:
+        case Apply(leg, redo):
+            return redo or not job.program.leg(leg).looks_first
+        case MakePlan() | Undo():
+            return True
+        case _:
+            return False
+
+
+def _with_outcomes(update: RunUpdate, outcomes: Sequence[Outcome]) -> RunUpdate:
+    prints = [outcome.checkpoint.data.get("fingerprint") for outcome in outcomes]
+    return replace(
+        update,
+        fingerprint=next((one for one in reversed(prints) if one), None),
+        objects_used=tuple(use for outcome in outcomes for use in outcome.used),
+        objects_released=tuple(use for outcome in outcomes for use in outcome.released),
+    )
 
 
 def _closing(decision: Decision, now: datetime) -> list[Checkpoint]:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 FOR_GOOD = frozenset({"rejected", "not_found", "discrepancy", "config", "mapping"})
 """Kinds of error that another try does not mend."""
@@ -58,8 +61,7 @@ class Phase(StrEnum):
     """Undo failed for good: a person must look."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tries:
+class Tries(msgspec.Struct, frozen=True):
     """Failed tries of one thing, and when and how the last one failed."""
 
     failures: int = 0
@@ -77,8 +79,9 @@ class Tries:
         return Tries(count, at, float(error.get("jitter", 0)), error.get("retry_after"), uncounted)
 
 
-@dataclass(frozen=True, slots=True)
-class LegState:
+class LegState(msgspec.Struct, frozen=True):
+    """One leg, folded from its checkpoints. (A struct, for a run is folded at every step and `replace` is fast.)"""
+
     phase: Phase = Phase.PENDING
     generation: int = 0
     doubt: bool = False
@@ -87,8 +90,8 @@ class LegState:
     """`recover` found nothing since the last try, so a new try is safe."""
     refused: bool = False
     """A repeat was refused, which settles nothing: the first try may stand. Asking, or a person, settles it."""
-    tries: Tries = field(default_factory=Tries)
-    undo_tries: Tries = field(default_factory=Tries)
+    tries: Tries = Tries()
+    undo_tries: Tries = Tries()
     receipt: dict[str, Any] | None = None
     input: Any = None
     before: dict[str, Any] | None = None
@@ -105,18 +108,17 @@ class LegState:
     """What stands amiss is to be undone first, and then written anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(msgspec.Struct, frozen=True):
     """One run, folded from its checkpoints."""
 
     id: str
     root: str
     """The first run of a chain of replays; vendor keys are made from it."""
-    legs: Mapping[str, LegState] = field(default_factory=dict)
+    legs: Mapping[str, LegState] = {}
     records: dict[str, Any] | None = None
     planned: bool = False
-    planned_inputs: dict[str, Any] = field(default_factory=dict)
-    read_tries: Tries = field(default_factory=Tries)
+    planned_inputs: dict[str, Any] = {}
+    read_tries: Tries = Tries()
     again: dict[str, Any] | None = None
     """An earlier run that succeeded for the same key: `{run, same}`."""
     failed_leg: str | None = None
@@ -132,7 +134,10 @@ class Run:
     steps: int = 0
 
     def leg(self, name: str) -> LegState:
-        return self.legs.get(name, LegState())
+        return self.legs.get(name, _UNTOUCHED)
+
+
+_UNTOUCHED = LegState()
 
 
 class Step(Protocol):

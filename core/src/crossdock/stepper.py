@@ -33,6 +33,7 @@ from crossdock.connections import Connections
 from crossdock.journal.base import (
     Checkpoint,
     Journal,
+    JournalError,
     LockHeld,
     ObjectUse,
     RunRow,
@@ -95,6 +96,11 @@ class Stepper:
             except LockHeld as held:
                 await self.recorder.park(job, held.name)
                 return None
+            except JournalError:
+                raise
+            except Exception:
+                await self.recorder.flush(job)
+                raise
             if connection is not None:
                 failed = outcome.checkpoint.data.get("error") if outcome.checkpoint.phase == "failed" else None
                 await self.pauses.heed(connection, failed, job.row, job.program.flow.notify)
@@ -172,10 +178,9 @@ class Stepper:
         return Outcome(done)
 
     async def _plan(self, job: Job) -> Outcome:
-        compiled, run = job.program.compiled, job.run
         with self._span(job, "plan", None, job.run.steps + 1):
             try:
-                planned = plan_run(compiled, job.program.spec, run.records or {}, run)
+                planned = plan_run(job.known, job.run)
             except PlanError as error:
                 return Outcome(Checkpoint("plan", None, "failed", {"error": error.facts}, self.now()))
             again = await self._earlier(job, planned.fingerprint)
@@ -297,7 +302,7 @@ class Stepper:
 
     def _hold_checks(self, job: Job, leg: CompiledLeg, receipt: Receipt) -> None:
         try:
-            check_receipts(job.program.compiled, leg, job.program.spec, job.run, receipt)
+            check_receipts(job.known, leg, job.run, receipt)
         except PlanError as error:
             raise DiscrepancyError(str(error), receipt=receipt) from None
 
@@ -362,7 +367,7 @@ class Stepper:
         return self.telemetry.step_span(job.trace, job.row.id, seq, title, named)
 
     def _input(self, job: Job, leg: CompiledLeg) -> Record:
-        return leg_input(job.program.compiled, leg, job.program.spec, job.run)
+        return leg_input(job.known, leg, job.run)
 
     def _action(self, leg: CompiledLeg) -> Action[Any]:
         return self.connections.action(leg.leg.connection, leg.leg.action)

@@ -11,7 +11,7 @@ from crossdock_sdk.models import valued
 
 from crossdock.config.compiled import CompiledCheck, CompiledFlow
 from crossdock.mapping import MappingError, Pending, Unknown, Unmapped, unmapped
-from crossdock.planning import PlanError, Scope, plan_run, planned_input, readable, restore
+from crossdock.planning import Known, PlanError, Scope, plan_run, planned_input, readable, restore
 from crossdock.state import Run
 
 
@@ -65,7 +65,7 @@ def forecast(flow: CompiledFlow, spec: EventSpec, records: Mapping[str, Any]) ->
     legs = tuple(_leg(flow, leg.name, scope) for leg in flow.flow.legs)
     checks = tuple(_check(check, scope) for check in flow.checks)
     try:
-        plan_run(flow, spec, records, Run(id="", root=""))
+        plan_run(Known(flow, spec), Run(id="", root="", records=dict(records)))
     except PlanError as error:
         return Forecast(flow.flow.name, legs, checks, left, str(error))
     return Forecast(flow.flow.name, legs, checks, left, None)

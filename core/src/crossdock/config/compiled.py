@@ -36,6 +36,11 @@ class CompiledCheck:
     check: Check
     template: Template
 
+    @property
+    def roots(self) -> frozenset[str]:
+        """The records and legs that it reads."""
+        return frozenset(path[0] for path in self.template.reads)
+
 
 @dataclass(frozen=True, slots=True)
 class CompiledFlow:
@@ -48,10 +53,14 @@ class CompiledFlow:
     reads: frozenset[Path]
     plan_hash: str
 
-    @property
-    def enabled(self) -> tuple[CompiledLeg, ...]:
-        """The legs that run, in order."""
-        return tuple(leg for leg in self.legs.values() if leg.leg.enabled)
+    enabled: tuple[CompiledLeg, ...] = ()
+    """The legs that run, in order."""
+
+    def checks_at(self, leg: str) -> tuple[CompiledCheck, ...]:
+        """The checks that read this leg, and none that comes after it."""
+        names = [other.name for other in self.enabled]
+        later = set(names[names.index(leg) + 1 :])
+        return tuple(check for check in self.checks if leg in check.roots and not check.roots & later)
 
 
 def compile_flow(
@@ -72,10 +81,11 @@ def compile_flow(
         CompiledCheck(check, compile_template(check.that, box, where=f"checks.{index}", errors=errors))
         for index, check in enumerate(flow.checks)
     )
-    used = [leg.template for leg in legs.values() if leg.leg.enabled]
+    enabled = tuple(leg for leg in legs.values() if leg.leg.enabled)
+    used = [leg.template for leg in enabled]
     used += [check.template for check in checks] + ([key] if key else [])
     reads = frozenset(path for template in used for path in template.reads)
-    return CompiledFlow(flow, key, legs, checks, reads, flow.plan_hash())
+    return CompiledFlow(flow, key, legs, checks, reads, flow.plan_hash(), enabled)
 
 
 def _leg(

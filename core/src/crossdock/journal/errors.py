@@ -14,8 +14,12 @@ class JournalFull(JournalError):  # noqa: N818 - it names what happened
     """There is no room for what was to be written. Nothing was written; free space and it goes on."""
 
 
-class LeaseLost(JournalError):  # noqa: N818 - it names what happened
-    """The claim is void: the run ended, or somebody else performs it. Stop at once; nothing was written."""
+class Declined(JournalError):  # noqa: N818 - it names what happened
+    """What was asked for cannot be had as things stand. Nothing was written."""
+
+
+class LeaseLost(Declined):
+    """The claim is void: the run ended, or somebody else performs it. Stop at once."""
 
     def __init__(self, run_id: str, fence: int) -> None:
         super().__init__(f"run {run_id}: claim {fence} is void; another performer has the run, or it ended")
@@ -23,16 +27,16 @@ class LeaseLost(JournalError):  # noqa: N818 - it names what happened
         self.fence = fence
 
 
-class Overtaken(JournalError):  # noqa: N818 - it names what happened
-    """A person has added a step to the run that was about to end. Nothing was written; read and decide again."""
+class Overtaken(Declined):
+    """A person has added a step to the run that was about to end; read and decide again."""
 
     def __init__(self, run_id: str) -> None:
         super().__init__(f"run {run_id}: a step was added meanwhile; it is not ended yet")
         self.run_id = run_id
 
 
-class LockHeld(JournalError):  # noqa: N818 - it names what happened
-    """Another run has the lock. Nothing was written; wait with `waits_for=name`."""
+class LockHeld(Declined):
+    """Another run has the lock; wait with `waits_for=name`."""
 
     def __init__(self, name: str, run_id: str) -> None:
         super().__init__(f"lock {name} is held by run {run_id}")
@@ -40,7 +44,7 @@ class LockHeld(JournalError):  # noqa: N818 - it names what happened
         self.run_id = run_id
 
 
-class AlreadyReplayed(JournalError):  # noqa: N818 - it names what happened
+class AlreadyReplayed(Declined):
     """The run has a replay: `existing`. Replay that one instead."""
 
     def __init__(self, run_id: str, existing: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from crossdock.journal.errors import AlreadyReplayed, JournalError
 from crossdock.journal.rows import Accepted
-from crossdock.journal.statements import load
+from crossdock.journal.statements import load, rows_of
 
 Row: TypeAlias = dict[str, Any]
 StepValues: TypeAlias = tuple[str, str | None, str, str, int]
@@ -73,8 +73,9 @@ def _root(db: sqlite3.Connection, run: Row) -> str:
 
 def insert_steps(db: sqlite3.Connection, run_no: int, known: int, steps: Sequence[StepValues]) -> None:
     """Add steps after the `known` ones."""
-    for seq, values in enumerate(steps, known + 1):
-        db.execute(_SQL["insert_step"], (run_no, seq, *values))
+    if steps:
+        rows = [value for seq, values in enumerate(steps, known + 1) for value in (run_no, seq, *values)]
+        db.execute(rows_of(_SQL["insert_step"], len(steps)), rows)
 
 
 def prune(db: sqlite3.Connection, ended_before: int, limit: int) -> int:

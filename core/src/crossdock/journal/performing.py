@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from crossdock.journal.codec import run_row, stored_event, stored_step
-from crossdock.journal.errors import LeaseLost, LockHeld, Overtaken
+from crossdock.journal.errors import Declined, LeaseLost, LockHeld, Overtaken
 from crossdock.journal.intake import Row, StepValues, insert_steps
 from crossdock.journal.rows import Claim, ClaimedRun, ObjectUse, connection_wait
 from crossdock.journal.statements import load
@@ -56,44 +56,53 @@ def checkpoint(
 
     `objects` are used and released ones, `locks` wanted and dropped ones.
     """
-    run = _claimed(db, claim)
-    no, now = int(run["no"]), int(update["now"])
-    if update["ended"] and known_steps is not None and run["step_count"] > known_steps:
-        raise Overtaken(claim.run_id)
+    acquire, unlock = locks
+    if acquire:
+        _take_locks(db, acquire, claim)
+    if update["due_at"] is None and update["waits_for"] is not None and _is_free(db, update["waits_for"], claim.run_id):
+        update = update | {"due_at": update["now"]}
+    new = {"steps": len(steps), "known_steps": known_steps}
+    run = db.execute(_SQL["update_run"], update | _named(claim) | new).fetchone()
+    if run is None:
+        raise _why_not(db, claim)
+    no, total = int(run["no"]), int(run["step_count"])
+    insert_steps(db, no, total - len(steps), steps)
     for alert in alerts:
         db.execute(_DESK["put_alert"], (alert["id"], alert["data"], alert["due_at"])).fetchall()
-    acquire, unlock = locks
-    for name in acquire:
-        _take_lock(db, name, no)
-    insert_steps(db, no, run["step_count"], steps)
-    total = int(run["step_count"]) + len(steps)
-    due_at = _due(db, no, update, nudged=bool(run["nudged"]))
-    db.execute(_SQL["update_run"], update | {"no": no, "step_count": total, "due_at": due_at})
     _note_objects(db, no, *objects)
     if update["ended"]:
         unlock = [row["name"] for row in db.execute(_SQL["locks_of"], (no,))]
         db.execute(_SQL["pass_turn"], {"flow": run["flow"], "key": run["key"]})
     for name in unlock:
-        _drop_lock(db, name, no, now)
+        _drop_lock(db, name, no, int(update["now"]))
     return total
-
-
-def _claimed(db: sqlite3.Connection, claim: Claim) -> sqlite3.Row:
-    run: sqlite3.Row | None = db.execute(_SQL["select_claimed"], _named(claim)).fetchone()
-    if run is None:
-        raise LeaseLost(claim.run_id, claim.fence)
-    return run
 
 
 def _named(claim: Claim) -> dict[str, Any]:
     return {"id": claim.run_id, "owner": claim.owner, "fence": claim.fence}
 
 
-def _take_lock(db: sqlite3.Connection, name: str, no: int) -> None:
-    db.execute(_SQL["take_lock"], (name, no))
-    holder = db.execute(_SQL["lock_holder"], (name,)).fetchone()
-    if holder["no"] != no:
-        raise LockHeld(name, holder["id"])
+def _why_not(db: sqlite3.Connection, claim: Claim) -> Declined:
+    """Why a checkpoint of this claim was not taken."""
+    held = db.execute(_SQL["select_claimed"], _named(claim)).fetchone()
+    return LeaseLost(claim.run_id, claim.fence) if held is None else Overtaken(claim.run_id)
+
+
+def _take_locks(db: sqlite3.Connection, names: Sequence[str], claim: Claim) -> None:
+    """Take all or none. Raises `LeaseLost`, `LockHeld`."""
+    run = db.execute(_SQL["select_claimed"], _named(claim)).fetchone()
+    if run is None:
+        raise LeaseLost(claim.run_id, claim.fence)
+    taken = []
+    for name in names:
+        if db.execute(_SQL["take_lock"], (name, run["no"])).fetchone() is not None:
+            taken.append(name)
+            continue
+        holder = db.execute(_SQL["lock_holder"], (name,)).fetchone()
+        if holder["no"] != run["no"]:
+            for mine in taken:
+                db.execute(_SQL["drop_lock"], (mine, run["no"]))
+            raise LockHeld(name, holder["id"])
 
 
 def _drop_lock(db: sqlite3.Connection, name: str, no: int, now: int) -> None:
@@ -106,24 +115,14 @@ def wake(db: sqlite3.Connection, waits_for: str, now: int) -> None:
     db.execute(_SQL["wake"], {"waits_for": waits_for, "now": now})
 
 
-def _due(db: sqlite3.Connection, no: int, update: Row, *, nudged: bool) -> int | None:
-    due_at: int | None = update["due_at"]
-    if update["ended"]:
-        return None
-    now = int(update["now"])
-    missed = nudged and update["freed"]
-    if due_at is None and update["waits_for"] is not None:
-        missed = missed or _is_free(db, update["waits_for"], no)
-    return min(now, now if due_at is None else due_at) if missed else due_at
-
-
-def _is_free(db: sqlite3.Connection, waits_for: str, no: int) -> bool:
+def _is_free(db: sqlite3.Connection, waits_for: str, run_id: str) -> bool:
+    """Whether what a run is about to wait for is there for it already."""
     prefix = connection_wait("")
     if waits_for.startswith(prefix):
         state = db.execute(_DESK["connection_status"], (waits_for.removeprefix(prefix),)).fetchone()
         return state is None or state["status"] != "paused"
     holder = db.execute(_SQL["lock_holder"], (waits_for,)).fetchone()
-    return holder is None or holder["no"] == no
+    return holder is None or holder["id"] == run_id
 
 
 def _note_objects(db: sqlite3.Connection, no: int, used: Sequence[ObjectUse], released: Sequence[ObjectUse]) -> None:

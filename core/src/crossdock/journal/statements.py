@@ -47,6 +47,13 @@ def _has_sql(text: str) -> bool:
 
 
 @cache
+def rows_of(insert: str, rows: int) -> str:
+    """An `INSERT … VALUES (?, …);` of one row, for that many rows at once."""
+    head, values, row = insert.rstrip(";").rpartition("VALUES ")
+    return f"{head}{values}{', '.join([row] * rows)};"
+
+
+@cache
 def load(name: str) -> Mapping[str, str]:
     """The statements of `sql/<name>.sql`."""
     return parse((files("crossdock.journal") / "sql" / f"{name}.sql").read_text("utf-8"))

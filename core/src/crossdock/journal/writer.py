@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from crossdock.journal.errors import JournalError
+from crossdock.journal.errors import Declined, JournalError
 from crossdock.journal.statements import load
 from crossdock.journal.store import Store, explain, roll_back
 
 T = TypeVar("T")
 Unit: TypeAlias = Callable[[sqlite3.Connection], Any]
-"""A piece of a transaction. It raises to undo itself; the others in its batch are untouched."""
+"""A piece of a transaction. It raises to undo itself, `Declined` before it writes anything; the others in its batch
+are untouched. It may be called twice."""
 
 _SQL = load("store")
 LARGEST_BATCH = 512
@@ -30,11 +31,20 @@ class Outcome:
     error: Exception | None = None
 
 
+class _UndoneError(Exception):
+    """A unit failed after it may have written: the batch is begun again, with a savepoint for each."""
+
+
 def commit_together(db: sqlite3.Connection, units: Sequence[Unit]) -> list[Outcome]:
-    """Run the units in one transaction, each in a savepoint. Raises `JournalError` if nothing is stored."""
+    """Run the units in one transaction, each whole or not at all. Raises `JournalError` if nothing is stored."""
     try:
         db.execute(_SQL["begin"])
-        outcomes = [_attempt(db, unit) for unit in units]
+        try:
+            outcomes = [_trusted(db, unit) for unit in units]
+        except _UndoneError:
+            roll_back(db)
+            db.execute(_SQL["begin"])
+            outcomes = [_attempt(db, unit) for unit in units]
         db.execute(_SQL["commit"])
     except sqlite3.Error as error:
         roll_back(db)
@@ -43,6 +53,16 @@ def commit_together(db: sqlite3.Connection, units: Sequence[Unit]) -> list[Outco
         roll_back(db)
         raise
     return outcomes
+
+
+def _trusted(db: sqlite3.Connection, unit: Unit) -> Outcome:
+    """A unit that declines has written nothing, so that a savepoint is needed only where something went wrong."""
+    try:
+        return Outcome(unit(db))
+    except Declined as error:
+        return Outcome(error=error)
+    except Exception as error:
+        raise _UndoneError from error
 
 
 def _attempt(db: sqlite3.Connection, unit: Unit) -> Outcome:

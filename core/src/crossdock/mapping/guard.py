@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 from crossdock_sdk.models import Loud, Record, valued
 from pydantic import BaseModel
 
 from crossdock.mapping.paths import EVERY, PRESENCE, Path
-from crossdock.mapping.shapes import shape_of
+from crossdock.mapping.shapes import Shape, shape_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +58,34 @@ def _loud(body: Any, model: type[BaseModel], at: _Steps) -> Iterator[tuple[_Step
     record = dict(body) if isinstance(body, BaseModel) else body
     if not isinstance(record, Mapping):
         return
-    for name, info in model.model_fields.items():
+    for name, shape in _watched(model):
         value = record.get(name)
+        if value is None:
+            continue
         here = (*at, (name, 0))
-        if name == "custom" and isinstance(value, Mapping):
+        if shape is not None:
+            yield from _below(value, shape, here)
+        elif name == "custom" and isinstance(value, Mapping):
             yield from (((*here, (str(key), 0)), item) for key, item in value.items() if valued(item))
-        elif any(isinstance(mark, Loud) for mark in info.metadata):
-            if _takes_off(value):
-                yield here, value
-        else:
-            yield from _below(value, info.annotation, here)
+        elif _takes_off(value):
+            yield here, value
 
 
-def _below(value: Any, annotation: Any, at: _Steps) -> Iterator[tuple[_Steps, Any]]:
-    shape = shape_of(annotation)
-    if shape.model is None or value is None:
-        return
+@cache
+def _watched(model: type[BaseModel]) -> tuple[tuple[str, Shape | None], ...]:
+    """The fields of a model that are loud (None), or in whose records something may be (their shape)."""
+    fields: list[tuple[str, Shape | None]] = []
+    for name, info in model.model_fields.items():
+        shape = shape_of(info.annotation)
+        if name == "custom" or any(isinstance(mark, Loud) for mark in info.metadata):
+            fields.append((name, None))
+        elif shape.model is not None:
+            fields.append((name, shape))
+    return tuple(fields)
+
+
+def _below(value: Any, shape: Shape, at: _Steps) -> Iterator[tuple[_Steps, Any]]:
+    assert shape.model is not None
     if not shape.many:
         yield from _loud(value, shape.model, at)
     elif isinstance(value, Iterable):

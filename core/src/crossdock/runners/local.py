@@ -229,6 +229,7 @@ class LocalRunner:
             if following is None:
                 break
             if self._stopping:
+                await self._stepper.recorder.flush(job)
                 await self._journal.release(claimed.claim, self._now())
                 break
             decision = following

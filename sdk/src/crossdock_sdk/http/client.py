@@ -58,9 +58,7 @@ class ApiClient:
         self._errors = errors
         self._pause = pause
         self._headers = _HEADERS | {name.lower(): value for name, value in (headers or {}).items()}
-        network = Network(
-            context.transport or partial(AiohttpTransport, limits.concurrency), context.redactor, timeout
-        )
+        network = Network(context.transport or partial(AiohttpTransport, limits.concurrency), context.redactor, timeout)
         traced = Traced(network, context.tracer_provider, context.redactor)
         self._limited = Limited(traced, limits, context.now)
         self._stack = Authorised(ReadResend(self._limited), auth, context.redactor)

@@ -1,8 +1,8 @@
 """An httpx transport over aiohttp's connections.
 
-httpx's own pool slows down with every request in flight. `httpx-aiohttp` does not, but costs twice what aiohttp takes for
-the exchange itself, and tells of a connection that dropped after the request was sent as `ConnectTimeout`. Here aiohttp's
-own exceptions come through as they are, for `crossdock_sdk.http.transport` to judge.
+httpx's own pool slows down with every request in flight. `httpx-aiohttp` does not, but costs twice what aiohttp
+takes for the exchange itself, and tells of a connection that dropped after the request was sent as `ConnectTimeout`.
+Here aiohttp's own exceptions come through as they are, for `crossdock_sdk.http.transport` to judge.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         async with self._session.request(
             request.method,
             URL(str(request.url), encoded=True),
-            headers=CIMultiDict((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw),
+            headers=CIMultiDict(
+                (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw
+            ),
             data=request.content or None,
             allow_redirects=False,
             timeout=_timeout(times["connect"], times["read"]),
@@ -51,6 +53,10 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._session.close()
+
+
+def _text(pair: tuple[bytes, bytes]) -> tuple[str, str]:
+    return pair[0].decode("latin-1"), pair[1].decode("latin-1")
 
 
 @cache

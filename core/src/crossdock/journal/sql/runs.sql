@@ -45,7 +45,7 @@ WHERE no = :no
 RETURNING *;
 
 -- name: select_claimed
-SELECT no, flow, key, step_count, nudged FROM runs
+SELECT no FROM runs
 WHERE id = :id AND fence = :fence AND owner = :owner;
 
 -- name: select_open
@@ -58,14 +58,20 @@ INSERT INTO steps (run_no, seq, kind, leg, phase, data, at) VALUES (?, ?, ?, ?, 
 UPDATE runs SET step_count = :step_count WHERE no = :no;
 
 -- name: update_run
+-- A person's step that came in since the claim makes a run that is let go of due at once.
 UPDATE runs
-SET status = :status, due_at = :due_at, error = :error, leg = :leg, waits_for = :waits_for,
-    fingerprint = COALESCE(:fingerprint, fingerprint), step_count = :step_count, updated_at = :now,
+SET status = :status, error = :error, leg = :leg, waits_for = :waits_for,
+    due_at = CASE WHEN :ended THEN NULL
+                  WHEN :freed AND nudged THEN MIN(COALESCE(:due_at, :now), :now)
+                  ELSE :due_at END,
+    fingerprint = COALESCE(:fingerprint, fingerprint), step_count = step_count + :steps, updated_at = :now,
     owner = CASE WHEN :freed THEN NULL ELSE owner END,
     lease_until = CASE WHEN :freed THEN NULL ELSE COALESCE(:lease_until, lease_until) END,
     ended_at = CASE WHEN :ended THEN :now END,
     turn = CASE WHEN :ended THEN 0 ELSE turn END
-WHERE no = :no;
+WHERE id = :id AND fence = :fence AND owner = :owner
+  AND NOT (:ended AND step_count > COALESCE(:known_steps, step_count))
+RETURNING no, flow, key, step_count;
 
 -- name: pass_turn
 UPDATE runs SET turn = 1
@@ -98,7 +104,7 @@ UPDATE runs SET lease_until = 0 WHERE owner = ?;
 DELETE FROM token_leases WHERE owner = ?;
 
 -- name: take_lock
-INSERT INTO locks (name, run_no) VALUES (?, ?) ON CONFLICT (name) DO NOTHING;
+INSERT INTO locks (name, run_no) VALUES (?, ?) ON CONFLICT (name) DO NOTHING RETURNING 1;
 
 -- name: lock_holder
 SELECT runs.no, runs.id FROM locks JOIN runs ON runs.no = locks.run_no WHERE locks.name = ?;
