@@ -38,6 +38,8 @@ FAULTS = (
     "transient",
     "ambiguous_applied",
     "ambiguous_lost",
+    "unavailable_applied",
+    "unavailable_lost",
     "rejected",
     "auth",
     "discrepancy",
@@ -131,7 +133,7 @@ class World:
         key = leg_key(self.root, leg, state.generation)
         self.say("apply", leg, "intent", key=key, input={"a": 1})
         fault = self.next_fault()
-        if fault in {"ok", "ambiguous_applied", "crash_after", "discrepancy"}:
+        if fault in {"ok", "ambiguous_applied", "unavailable_applied", "crash_after", "discrepancy"}:
             mine = self.held.setdefault(leg, {})
             if rule.redo is Redo.NATIVE_KEY:
                 # An old key gets the old reply, even if what it made has been deleted since.
@@ -146,11 +148,11 @@ class World:
             self.say("apply", leg, "done", receipt=receipt)
         elif fault == "discrepancy":
             self.fail("apply", leg, "discrepancy", receipt=receipt)
-        elif fault.startswith("ambiguous"):
-            self.fail("apply", leg, "ambiguous")
+        elif fault.startswith(("ambiguous", "unavailable")):
+            self.fail("apply", leg, fault.partition("_")[0])
         elif fault == "rejected" and redo and not settles(rule.redo, fault):
             self.fail("apply", leg, "rejected", unsettled=True)
-        elif fault == "rejected" and not (redo and self.live(leg)):
+        elif fault == "rejected" and not self.live(leg):
             self.fail("apply", leg, "rejected")
         elif not fault.startswith("crash"):
             self.fail("apply", leg, "transient" if fault == "rejected" else fault)
@@ -169,13 +171,13 @@ class World:
         fault = self.next_fault()
         if fault == "rejected" and not self.live(leg):
             fault = "ok"
-        if fault in {"ok", "ambiguous_applied", "crash_after", "discrepancy"}:
+        if fault in {"ok", "ambiguous_applied", "unavailable_applied", "crash_after", "discrepancy"}:
             self.held[leg] = dict.fromkeys(self.held.get(leg, {}), False)
         if fault == "ok" or fault == "discrepancy":
             self.say("undo", leg, "done")
         elif fault in {"transient", "auth", "rejected"}:
             self.fail("undo", leg, fault)
-        elif fault.startswith("ambiguous"):
+        elif fault.startswith(("ambiguous", "unavailable")):
             self.fail("undo", leg, "transient")
 
 
@@ -206,7 +208,7 @@ def test_whatever_fails_nothing_is_made_twice_and_every_ending_is_true(
         assert world.live(leg.name) <= 1
         stands = world.live(leg.name) == 1
         if stands:
-            assert told[leg.name].state == "stands", (told[leg.name], world.steps)
+            assert told[leg.name].state in {"stands", "in doubt"}, (told[leg.name], world.steps)
     if isinstance(last, End):
         assert run.ended in FINAL
         if last.status is Status.SUCCEEDED:
@@ -316,6 +318,79 @@ def test_an_unsafe_write_in_doubt_stops_and_tells_a_person_once() -> None:
     world = World(one(Redo.UNSAFE), ["ok", "ambiguous_applied"])
     assert world.drive() == Stop(Status.IN_DOUBT, alert=True)
     assert decide(world.plan, world.run, world.now) == Stop(Status.IN_DOUBT, alert=False)
+
+
+@pytest.mark.parametrize("redo", [Redo.NATIVE_KEY, Redo.UPSERT, Redo.LOOKUP])
+def test_a_503_is_no_proof_so_it_is_looked_for_before_it_is_given_up(redo: Redo) -> None:
+    world = World(one(redo), ["ok", *["unavailable_applied"] * (2 if redo is Redo.LOOKUP else 4)])
+    assert world.drive() == End(Status.SUCCEEDED, alert=False)
+    assert world.live("leg0") == 1
+    world = World(
+        one(redo), ["ok"] + ["unavailable_lost", "ok"] * 4 if redo is Redo.LOOKUP else ["unavailable_lost"] * 5
+    )
+    assert world.drive().status is Status.ROLLED_BACK  # type: ignore[union-attr]
+    assert isinstance(world.decisions[-2], Recover)
+
+
+def test_what_a_standing_leg_rests_on_stands_too() -> None:
+    rests = LegPlan("leg1", Redo.NATIVE_KEY, reads=frozenset({"leg0"}))
+    plan = Plan((LegPlan("leg0", Redo.NATIVE_KEY), rests, LegPlan("leg2", Redo.NATIVE_KEY)))
+    world = World(plan, ["ok", "ok", "ok", "rejected", "rejected"])
+    assert world.drive() == End(Status.DEAD, alert=True)
+    assert [(r.leg, r.state) for r in reports(plan, world.run)] == [
+        ("leg0", "stands"),
+        ("leg1", "stands"),
+        ("leg2", "failed"),
+    ]
+    assert not [d for d in world.decisions if d == Undo("leg0")]
+
+
+def test_what_may_have_been_undone_unseen_is_undone_again_and_written_anew_by_a_replay() -> None:
+    first = World(plan_of([(Redo.NATIVE_KEY, "rollback")] * 2), ["ok", "ok", "rejected", *["ambiguous_applied"] * 4])
+    assert first.drive() == End(Status.DEAD, alert=True)
+    assert [r.state for r in reports(first.plan, first.run)] == ["in doubt", "failed"]
+    again = replayed(first)
+    assert again.drive() == End(Status.SUCCEEDED, alert=False)
+    assert [d for d in again.decisions if isinstance(d, (Apply, Undo))][:2] == [Undo("leg0"), Apply("leg0")]
+    assert (again.live("leg0"), again.live("leg1")) == (1, 1)
+
+
+def replayed(first: World, plan: Plan | None = None) -> World:
+    again = World(plan or first.plan, [], held=first.held, applies=first.applies, replay_of="r1")
+    for item in heritage(first.run):
+        again.say("inherit", item.leg, item.phase, generation=item.generation, receipt=item.receipt, input=item.input)
+    return again
+
+
+def test_what_stands_in_a_leg_that_the_flow_has_no_longer_is_no_clean_ending() -> None:
+    first = World(plan_of([(Redo.NATIVE_KEY, "rollback")] * 2), ["ok", "ok", "rejected", "rejected"])
+    assert first.drive() == End(Status.DEAD, alert=True)
+    again = replayed(first, Plan((LegPlan("other", Redo.NATIVE_KEY),)))
+    again.say("cancel", None, "done")
+    assert again.drive() == End(Status.DEAD, alert=True)
+    assert ("leg0", "stands") in [(r.leg, r.state) for r in reports(again.plan, again.run)]
+
+
+def test_a_replay_over_something_that_stands_is_never_ignored_in_silence() -> None:
+    first = World(plan_of([(Redo.NATIVE_KEY, "rollback")] * 2), ["ok", "ok", "rejected", "rejected"])
+    first.drive()
+    again = replayed(first)
+    for kind, facts in (
+        ("inherit", {}),
+        ("hydrate", {"records": {}}),
+        ("plan", {"again": {"run": "r0", "same": True}}),
+    ):
+        again.say(kind, None, "done", **facts)
+    assert again.drive() == Stop(Status.HELD, alert=True)
+
+
+def test_a_leg_that_stands_but_would_be_written_otherwise_now_is_for_a_person() -> None:
+    world = World(one(Redo.NATIVE_KEY), [])
+    world.say("hydrate", None, "done", records={})
+    world.say("plan", None, "done", changed=["leg0"])
+    assert world.drive() == Stop(Status.HELD, alert=True)
+    world.say("resume", None, "done")
+    assert world.drive() == End(Status.SUCCEEDED, alert=False)
 
 
 @pytest.mark.parametrize("first", ["ambiguous_applied", "crash_after"])

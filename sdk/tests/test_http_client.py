@@ -26,6 +26,7 @@ from crossdock_sdk import (
     RejectedError,
     Reply,
     TransientError,
+    UnavailableError,
 )
 from crossdock_sdk.http.errors import retry_after
 from crossdock_sdk.testing import serve
@@ -161,7 +162,7 @@ TABLE = [
     (429, TransientError, TransientError),
     (500, AmbiguousError, TransientError),
     (502, AmbiguousError, TransientError),
-    (503, TransientError, TransientError),
+    (503, UnavailableError, TransientError),
     (504, AmbiguousError, TransientError),
 ]
 

@@ -16,8 +16,8 @@ from crossdock.journal.base import Blocked, Journal, NewAlert, RunRow, StoredAle
 from crossdock.metrics import RuntimeMetrics
 from crossdock.payload import payload_of
 from crossdock.program import Program
-from crossdock.saga import culprit, reports
-from crossdock.state import Phase, Run, Status
+from crossdock.saga import culprit, reports, why_held
+from crossdock.state import Phase, Run, Status, leaves
 
 _log = logging.getLogger("crossdock.alerts")
 
@@ -60,12 +60,7 @@ def run_alert(program: Program, row: RunRow, run: Run, status: Status, now: date
     """The alert of a run that ended without success, or that waits for a person."""
     leg = culprit(program.plan, run)
     state = run.leg(leg) if leg else None
-    error = (state.error if state else None) or run.error or {}
-    if run.again and not error:
-        error = {
-            "kind": "again",
-            "message": f"an earlier run of the key {row.key} succeeded, or left something: {run.again['run']}",
-        }
+    error = (state.error if state else None) or run.error or why_held(run) or {}
     severity = "warning" if status is Status.SUCCEEDED else "error"
     return Alert(
         id=f"{row.id}:{status}:{run.steps}",
@@ -90,7 +85,7 @@ def run_alert(program: Program, row: RunRow, run: Run, status: Status, now: date
 
 def _title(run: Run, status: Status) -> str:
     phases = {leg.phase for leg in run.legs.values()}
-    if status is Status.DEAD and phases <= {Phase.PENDING}:
+    if status is Status.DEAD and phases <= {Phase.PENDING} and not leaves(run):
         return _UNWRITTEN
     if status is Status.ROLLED_BACK and Phase.KEPT in phases:
         return _SHARED
@@ -115,9 +110,9 @@ def connection_alert(connection: str, error: dict[str, Any], row: RunRow, now: d
 
 
 def stuck_alert(row: RunRow, message: str, now: datetime) -> Alert:
-    """A run whose stored plan cannot be run with what is installed now."""
+    """A run that cannot go on with what is installed and configured now."""
     return Alert(
-        id=f"{row.id}:stuck",
+        id=f"{row.id}:stuck:{now.isoformat()}",
         title=f"{row.flow} for {row.key} cannot go on",
         at=now,
         flow=row.flow,
@@ -125,7 +120,7 @@ def stuck_alert(row: RunRow, message: str, now: datetime) -> Alert:
         status=str(Status.WAITING),
         key=row.key,
         error={"kind": "config", "message": message},
-        advice="Install the connector or put the connection back; the run goes on by itself.",
+        advice="Put back what the message names, or install it; the run goes on by itself.",
         trace_id=_trace_id(row.trace),
     )
 
@@ -133,7 +128,7 @@ def stuck_alert(row: RunRow, message: str, now: datetime) -> Alert:
 def defect_alert(row: RunRow, message: str, now: datetime) -> Alert:
     """A run over which the runtime itself fails, or whose rows it cannot read."""
     return Alert(
-        id=f"{row.id}:defect",
+        id=f"{row.id}:defect:{now.isoformat()}",
         title=f"{row.flow} for {row.key} cannot go on: a defect of Crossdock or its database",
         at=now,
         flow=row.flow,

@@ -59,6 +59,10 @@ class Connections:
         found = self._registry.action(self._spec(name).connector, action)
         return self._part(name, f"action {action}", found)  # type: ignore[no-any-return]
 
+    def account(self, name: str) -> str:
+        """Which account at the vendor a connection writes into, as far as its settings tell."""
+        return self._connection(name).account
+
     def replace(self, specs: Mapping[str, ConnectionSpec], registry: Registry, stopped: Mapping[str, Stopped]) -> None:
         """Take a new configuration; a connection whose settings are as before stays open.
 

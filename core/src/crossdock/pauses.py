@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from crossdock.alerts import connection_alert, post
+from crossdock.alerts import connection_alert, outbox, tell_log
 from crossdock.journal.base import Journal, RunRow, connection_wait
 from crossdock.saga import AUTH_PROBE
 
@@ -70,6 +70,8 @@ class Pauses:
         state = await self._journal.connection_state(connection)
         again = state.status == "trying"
         since = state.since if again and state.since else self._now()
-        fresh = await self._journal.set_connection_state(connection, "paused", str(error["message"]), since)
-        if fresh and not again:
-            await post(self._journal, connection_alert(connection, error, row, since), notify, self._now())
+        alert = connection_alert(connection, error, row, since)
+        told = () if again else outbox(alert, notify, self._now())
+        reason = str(error["message"])
+        if await self._journal.set_connection_state(connection, "paused", reason, since, alerts=told) and not again:
+            tell_log(alert)

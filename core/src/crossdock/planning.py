@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from crossdock.config.compiled import CompiledFlow, CompiledLeg
 from crossdock.mapping import MappingError, Pending, Unknown
 from crossdock.mapping.guard import unmapped
-from crossdock.state import Phase, Run
+from crossdock.state import LegState, Phase, Run
 
 Scope = dict[str, Any]
 
@@ -35,10 +35,14 @@ class PlanError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """`inputs`: leg → input as it would be sent; `fingerprint`: equal for equal inputs, unknowns included."""
+    """`inputs`: leg → input as it would be sent; `fingerprint`: equal for records that would be written alike.
+
+    `changed`: the legs that stand since an earlier run, written with another input than they would be now.
+    """
 
     inputs: dict[str, Any]
     fingerprint: str
+    changed: tuple[str, ...] = ()
 
 
 def restore(records: Mapping[str, Any], spec: EventSpec) -> Scope:
@@ -92,16 +96,39 @@ def plan_run(known: Known, run: Run) -> Planned:
     """Compute all inputs and hold them against the guard and the checks. Raises `PlanError`."""
     flow, scope = known.flow, known.records(run)
     _guard(flow, known.spec, scope)
+    receipts = {name: leg.receipt for name, leg in run.legs.items() if leg.receipt}
+    inputs = _inputs(flow, scope, receipts)
+    for check in flow.checks:
+        _hold(check, scope)
+    changed = tuple(leg.name for leg in flow.enabled if _changed(leg, run.leg(leg.name), inputs[leg.name]))
+    shown = readable(inputs)
+    # What an earlier run left must not make the same records look like others.
+    alone = readable(_inputs(flow, known.records(run), {})) if receipts else shown
+    return Planned(shown, hashlib.sha256(jsonio.canonical(alone)).hexdigest(), changed)
+
+
+def _inputs(flow: CompiledFlow, scope: Scope, receipts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Leg → input, with what `receipts` tell; `scope` gets each leg as later legs and the checks see it."""
     inputs: dict[str, Any] = {}
     for leg in flow.enabled:
-        receipt = run.leg(leg.name).receipt
+        receipt = receipts.get(leg.name)
         inputs[leg.name] = planned_input(leg, scope)
         told = {**inputs[leg.name], **_visible(receipt or {})}
         scope[leg.name] = told if receipt else Pending(told, after=leg.name)
-    for check in flow.checks:
-        _hold(check, scope)
-    shown = readable(inputs)
-    return Planned(shown, hashlib.sha256(jsonio.canonical(shown)).hexdigest())
+    return inputs
+
+
+def _changed(leg: CompiledLeg, state: LegState, planned: dict[str, Any]) -> bool:
+    if not (state.inherited and state.phase is Phase.APPLIED and state.input is not None):
+        return False
+    if _has_unknown(planned):
+        return True
+    model = _model(leg)
+    given = {name: value for name, value in planned.items() if name not in model.model_computed_fields}
+    try:
+        return validated(leg, given) != model.model_validate(state.input)
+    except ValidationError:
+        return True
 
 
 def leg_input(known: Known, leg: CompiledLeg, run: Run) -> Record:

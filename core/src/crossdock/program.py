@@ -21,7 +21,7 @@ _KEPT = 256
 
 
 class ProgramError(Exception):
-    """A stored plan cannot run with what is installed and configured now."""
+    """A run cannot go on with what is installed and configured now. It waits; nothing of it is settled by that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,14 @@ def make_program(flow: Flow, registry: Registry, connectors: Mapping[str, str]) 
         raise ProgramError(f"flow {flow.name}: {_missing(flow.source, flow.event, connectors)}")
     compiled = compile_flow(flow, registry, connectors)
     legs = []
+    names = {leg.name for leg in compiled.enabled}
     for leg in compiled.enabled:
         if leg.action_class is None:
             why = _missing(leg.leg.connection, leg.leg.action, connectors)
             raise ProgramError(f"flow {flow.name}: leg {leg.name}: {why}")
         action, on_failure = leg.action_class, leg.leg.on_failure or flow.on_failure
-        legs.append(LegPlan(leg.name, action.redo, on_failure, action.recovers()))
+        reads = frozenset(path[0] for path in leg.template.reads) & names
+        legs.append(LegPlan(leg.name, action.redo, on_failure, action.recovers(), reads))
     return Program(compiled, Plan(tuple(legs), flow.retry, flow.again), spec)
 
 

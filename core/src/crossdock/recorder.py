@@ -29,8 +29,8 @@ from crossdock.journal.base import (
 from crossdock.metrics import RuntimeMetrics
 from crossdock.planning import Known
 from crossdock.program import Program
-from crossdock.saga import AUTH_PROBE, Apply, Decision, End, MakePlan, Stop, Undo, Wait, culprit, decide
-from crossdock.state import Run, Status, evolve, fold
+from crossdock.saga import AUTH_PROBE, Apply, Decision, End, MakePlan, Stop, Undo, Wait, culprit, decide, why_held
+from crossdock.state import Run, Status, evolve, fold, leaves, undecided
 from crossdock.telemetry import RunTrace, Telemetry
 
 _log = logging.getLogger("crossdock.run")
@@ -57,6 +57,7 @@ class Job:
     run: Run
     unsaved: list[Outcome] = field(default_factory=list)
     """Steps that `run` has taken in and the journal has not: they are written with the intent that follows."""
+    lease_until: datetime | None = None
     trace: RunTrace = field(init=False)
     known: Known = field(init=False)
 
@@ -116,6 +117,7 @@ class Recorder:
             update = _with_outcomes(update, job.unsaved)
         count = await self.journal.checkpoint(job.claim, steps, update, until, acquire=acquire, unlock=unlock)
         job.unsaved.clear()
+        job.lease_until = until or job.lease_until
         return count
 
     async def note(self, job: Job, kind: str, data: dict[str, Any]) -> None:
@@ -133,6 +135,14 @@ class Recorder:
         status = Status.ROLLING_BACK if any(leg.undoing for leg in job.run.legs.values()) else Status.WAITING
         update = RunUpdate(str(status), due, error, job.row.leg, waits_for=waits_for, release=True)
         await self._commit(job, [], update, None)
+
+    async def put_off(self, job: Job, message: str, until: datetime) -> None:
+        """Let a run that cannot go on as things are configured wait, in the status that it has."""
+        undoing = any(leg.undoing for leg in job.run.legs.values())
+        doubtful = any(undecided(leg) for leg in job.run.legs.values())
+        status = Status.ROLLING_BACK if undoing else Status.IN_DOUBT if doubtful else Status.WAITING
+        error = {"kind": "config", "message": message}
+        await self._commit(job, [], RunUpdate(str(status), until, error, job.row.leg, release=True), None)
 
     async def settle(self, job: Job, decision: Wait | Stop | End) -> Decision | None:
         """Record that a run waits, stops or ends without a step before it; a decision if a person came between."""
@@ -252,9 +262,10 @@ def _update(job: Job, decision: Decision) -> RunUpdate:
             pause = connection_wait(_connection(job, leg)) if (error or {}).get("kind") == "auth" else None
             return RunUpdate(str(status), due_at=until, error=error, leg=leg, waits_for=pause, release=True)
         case Stop(status, _):
-            return RunUpdate(str(status), error=error, leg=leg, release=True)
+            return RunUpdate(str(status), error=error or why_held(job.run), leg=leg, release=True)
         case End(status, _):
-            return RunUpdate(str(status), error=error, leg=leg, ended=True)
+            left = status is not Status.SUCCEEDED and leaves(job.run)
+            return RunUpdate(str(status), error=error, leg=leg, ended=True, leaves=left)
         case Undo(name):
             return RunUpdate(str(Status.ROLLING_BACK), error=error, leg=name)
         case _:

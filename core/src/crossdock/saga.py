@@ -10,17 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from crossdock_sdk import LegReport, Redo
 
 from crossdock.config.models import Again, OnFailure, RetryPolicy
-from crossdock.state import FOR_GOOD, LegState, Phase, Run, Status, Tries, undecided
+from crossdock.state import FOR_GOOD, LegState, Phase, Run, Status, Tries, heritage, leaves, undecided
 
 AUTH_PROBE = timedelta(minutes=5)
 """How long a run waits before it tries a connection again whose credentials were refused."""
 STILL_ON_ITS_WAY = timedelta(seconds=5)
-"""A write that a crash cut off may reach the vendor, or be at work there, after the crash: looking for what it
-made at once could find nothing too soon."""
+"""A write whose connection was cut off may still reach the vendor, or be at work there: looking for what it made
+at once could find nothing too soon."""
 LONGEST_PAUSE = timedelta(days=1)
 """The longest that a vendor's `Retry-After` is heeded."""
 JITTER = Decimal("0.2")
@@ -45,6 +46,8 @@ class LegPlan:
     on_failure: OnFailure = "rollback"
     recovers: bool = False
     """Whether the action can look for what an earlier try made."""
+    reads: frozenset[str] = frozenset()
+    """The legs whose receipts its input is made of: while it stands, so must they."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ def decide(plan: Plan, run: Run, now: datetime) -> Decision:
         return End(run.ended, alert=False)
     if run.replay_of and not run.inherited:
         return Inherit()
-    doubtful = next((leg for leg in plan.legs if undecided(run.leg(leg.name))), None)
+    doubtful = next((leg for leg in plan.legs if _unsettled(leg, run.leg(leg.name))), None)
     if run.cancelled:
         return _settle(plan, run, doubtful, now) if doubtful else _roll_back(plan, run, Status.CANCELLED, now)
     if any(
@@ -147,14 +150,24 @@ def decide(plan: Plan, run: Run, now: datetime) -> Decision:
         return _roll_back(plan, run, Status.ROLLED_BACK, now)
     if not run.planned or run.records is None:
         return _read(plan, run, now)
+    if run.changed:
+        return _stop(run, Status.HELD)
     if run.again and plan.again != "allow":
         same = run.again["same"] or plan.again == "ignore"
-        return End(Status.IGNORED, alert=False) if same else _stop(run, Status.HELD)
+        return End(Status.IGNORED, alert=False) if same and not leaves(run) else _stop(run, Status.HELD)
     return _forward(plan, run, now)
 
 
+def _unsettled(leg: LegPlan, state: LegState) -> bool:
+    """Whether a try may have taken effect, and it can or must be found out."""
+    return undecided(state) or (state.phase is Phase.PENDING and state.unproven and leg.recovers)
+
+
 def _read(plan: Plan, run: Run, now: datetime) -> Decision:
-    if run.error and run.error.get("kind") in FOR_GOOD:
+    kind = run.error.get("kind") if run.error else None
+    if kind == "void":
+        return _stop(run, Status.HELD) if leaves(run) else End(Status.IGNORED, alert=False)
+    if kind in FOR_GOOD:
         return End(Status.DEAD, alert=True)
     if _spent(plan, run.read_tries):
         return End(Status.DEAD, alert=True)
@@ -171,6 +184,8 @@ def _forward(plan: Plan, run: Run, now: datetime) -> Decision:
             continue
         if _open(plan, state):
             return _try(plan, run, leg, now)
+        if _unsettled(leg, state):
+            return _settle(plan, run, leg, now)
         if state.retake and (clearing := _clear(plan, run, leg, now)) is not None:
             return clearing
         if leg.on_failure == "hold":
@@ -199,7 +214,7 @@ def _try(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision:
         return Wait(due, Status.WAITING)
     if leg.redo is Redo.LOOKUP and state.input is not None and not state.looked:
         return Recover(leg.name)
-    return Apply(leg.name)
+    return Apply(leg.name, redo=state.unproven)
 
 
 def _settle(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision:
@@ -207,13 +222,12 @@ def _settle(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision:
     state = run.leg(leg.name)
     if state.named is None and (leg.redo is Redo.UNSAFE or (state.refused and not leg.recovers)):
         return _stop(run, Status.IN_DOUBT)
-    asks = leg.redo is Redo.LOOKUP or state.refused or state.named is not None
-    if leg.redo is Redo.LOOKUP and state.phase is Phase.SENT and state.sent_at:
-        arrived = state.sent_at + STILL_ON_ITS_WAY
-        if now < arrived:
-            return Wait(arrived, Status.WAITING)
+    asks = leg.redo is Redo.LOOKUP or state.refused or state.named is not None or not undecided(state)
+    arrived = _arrived(leg, state)
+    if arrived and now < arrived:
+        return Wait(arrived, Status.WAITING)
     due = _due(plan, state.tries)
-    unasked = asks and (state.error or {}).get("kind") in {"ambiguous", "rejected"}
+    unasked = asks and (state.error or {}).get("kind") in {"ambiguous", "rejected", "unavailable"}
     if _spent(plan, state.tries) and state.tries.at and not unasked:
         patient = state.tries.at + plan.retry.max
         if now < patient:
@@ -223,16 +237,37 @@ def _settle(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision:
     return Recover(leg.name, state.named) if asks else Apply(leg.name, redo=True)
 
 
+def _arrived(leg: LegPlan, state: LegState) -> datetime | None:
+    """When a write that was cut off has arrived for sure, if it is to be looked for."""
+    if leg.redo is not Redo.LOOKUP:
+        return None
+    if state.phase is Phase.SENT:
+        return state.sent_at + STILL_ON_ITS_WAY if state.sent_at else None
+    cut_off = (state.error or {}).get("kind") == "ambiguous"
+    return state.tries.at + STILL_ON_ITS_WAY if cut_off and state.tries.at else None
+
+
 def _roll_back(plan: Plan, run: Run, ending: Status, now: datetime) -> Decision:
-    """Undo what was made, newest first; a leg that cannot be undone does not keep the others standing."""
+    """Undo what was made, newest first. What cannot be undone keeps what it rests on, and nothing else."""
+    needed: set[str] = set()
     for leg in reversed(plan.legs):
-        step = _clear(plan, run, leg, now)
-        if step is not None:
-            return step
+        state = run.leg(leg.name)
+        if leg.name not in needed:
+            step = _clear(plan, run, leg, now)
+            if step is not None:
+                return step
+        if leg.name in needed or _stands(plan, state):
+            needed |= leg.reads
     left = any(_stands(plan, run.leg(leg.name)) for leg in plan.legs)
-    if left:
+    if left or strays(plan, run):
         return End(Status.DEAD, alert=True)
     return End(ending, alert=ending is not Status.CANCELLED)
+
+
+def strays(plan: Plan, run: Run) -> tuple[str, ...]:
+    """The legs that stand, or may stand, since an earlier run, and that the flow has no longer."""
+    known = {leg.name for leg in plan.legs}
+    return tuple(item.leg for item in heritage(run) if item.phase != "fresh" and item.leg not in known)
 
 
 def _stands(plan: Plan, leg: LegState) -> bool:
@@ -271,17 +306,33 @@ def _due(plan: Plan, tries: Tries) -> datetime | None:
     return tries.at + backoff(plan.retry, tries.failures, tries.jitter, tries.retry_after)
 
 
+def why_held(run: Run) -> dict[str, Any] | None:
+    """What a run that no leg stopped waits for a person about, as an error; None if it does not."""
+    if run.changed:
+        legs = ", ".join(run.changed)
+        told = f"{legs} stands as an earlier run wrote it, and the flow would write something else now"
+        return {"kind": "changed", "message": f"{told}: let the run go on to keep it, or cancel it to take it back"}
+    if run.again is None:
+        return None
+    stands = "; ".join(run.again.get("stands", ()))
+    told = f"an earlier run of this key, {run.again['run']}, succeeded or left something"
+    return {"kind": "again", "message": f"{told}: {stands}" if stands else told}
+
+
 def culprit(plan: Plan, run: Run) -> str | None:
     """The leg at which the run went wrong, or None if that was before any leg."""
-    amiss = {Phase.FAILED, Phase.AMISS}
-    wrong = (n for n in (leg.name for leg in plan.legs) if run.leg(n).phase in amiss)
-    failing = (n for n in (leg.name for leg in plan.legs) if run.leg(n).error is not None)
-    return next(wrong, next(failing, None))
+    failing = [leg.name for leg in plan.legs if run.leg(leg.name).error is not None]
+    if not failing:
+        return None
+    wrong = (name for name in failing if run.leg(name).phase in {Phase.FAILED, Phase.AMISS})
+    stuck = (name for name in failing if run.leg(name).phase in {Phase.PENDING, Phase.SENT})
+    return next(wrong, next(stuck, failing[0]))
 
 
 def reports(plan: Plan, run: Run) -> tuple[LegReport, ...]:
     """What stands and what does not, leg by leg, for an alert or a page."""
-    return tuple(_report(plan, leg, run.leg(leg.name)) for leg in plan.legs)
+    outside = (LegPlan(name, Redo.UPSERT) for name in strays(plan, run))
+    return tuple(_report(plan, leg, run.leg(leg.name)) for leg in (*plan.legs, *outside))
 
 
 def _report(plan: Plan, leg: LegPlan, state: LegState) -> LegReport:
@@ -295,13 +346,16 @@ def _report(plan: Plan, leg: LegPlan, state: LegState) -> LegReport:
         Phase.FAILED: "failed",
     }
     word = words.get(state.phase, "not reached")
-    if undecided(state):
+    unseen = state.undoing and state.phase in {Phase.APPLIED, Phase.AMISS}
+    if unseen or _unsettled(leg, state):
         word = "in doubt"
     elif state.phase is Phase.PENDING and state.tries.failures:
         word = "failed"
     if word == "failed" and leg.on_failure == "skip":
         word = "skipped"
     note = str(state.error["message"]) if state.error else None
+    if unseen:
+        note = f"whether it was undone is not known: {note}" if note else "it is being undone"
     if state.phase is Phase.KEPT:
         note = "another run uses it"
     elif receipt and not receipt.get("created", True):

@@ -99,6 +99,12 @@ class LegState(msgspec.Struct, frozen=True):
     error: dict[str, Any] | None = None
     inherited: bool = False
     sent_at: datetime | None = None
+    unproven: bool = False
+    """A try was answered with 503. That nothing took effect is the server's word alone."""
+    do: str | None = None
+    """What wrote this leg, such as `books.invoice.create`; the flow may have something else there by now."""
+    account: str | None = None
+    """The account at the vendor in which it was written; the connection may name another by now."""
     named: str | None = None
     """The vendor's id of what a person says this leg made; it is still to be read there."""
     undoing: bool = False
@@ -121,7 +127,8 @@ class Run(msgspec.Struct, frozen=True):
     read_tries: Tries = Tries()
     again: dict[str, Any] | None = None
     """An earlier run that succeeded for the same key: `{run, same}`."""
-    failed_leg: str | None = None
+    changed: tuple[str, ...] = ()
+    """Legs that stand since an earlier run, as it wrote them: the flow would write something else now."""
     error: dict[str, Any] | None = None
     cancelled: bool = False
     alerted: str | None = None
@@ -200,6 +207,7 @@ def _planned(run: Run, step: Step) -> Run:
         planned=True,
         planned_inputs=step.data.get("inputs", {}),
         again=step.data.get("again"),
+        changed=tuple(step.data.get("changed", ())),
         read_tries=Tries(),
         error=None,
     )
@@ -209,9 +217,9 @@ def _applied(run: Run, step: Step) -> Run:
     name = step.leg or ""
     leg = run.leg(name)
     if step.phase == "intent":
-        sent = replace(
-            leg, phase=Phase.SENT, input=step.data.get("input"), before=step.data.get("before"), sent_at=step.at
-        )
+        given = step.data
+        sent = replace(leg, phase=Phase.SENT, input=given.get("input"), before=given.get("before"), sent_at=step.at)
+        sent = replace(sent, do=given.get("do", leg.do), account=given.get("account", leg.account))
         return _with(run, name, replace(sent, doubt=leg.doubt or leg.phase is Phase.SENT))
     if step.phase == "done":
         return _moved(_with(run, name, _applied_as(leg, step.data["receipt"])))
@@ -219,7 +227,7 @@ def _applied(run: Run, step: Step) -> Run:
 
 
 def _applied_as(leg: LegState, receipt: dict[str, Any]) -> LegState:
-    settled = replace(leg, phase=Phase.APPLIED, doubt=False, refused=False, named=None)
+    settled = replace(leg, phase=Phase.APPLIED, doubt=False, refused=False, unproven=False, named=None)
     return replace(settled, receipt=receipt, error=None, tries=Tries())
 
 
@@ -232,11 +240,12 @@ def _apply_failed(run: Run, name: str, leg: LegState, step: Step) -> Run:
     if kind == "discrepancy" and step.data.get("receipt"):
         after = replace(after, phase=Phase.AMISS, doubt=False, amiss=True, receipt=step.data["receipt"])
     elif step.data.get("unsettled"):
-        after = replace(after, phase=Phase.PENDING, refused=True)
+        after = replace(after, phase=Phase.PENDING, doubt=True, refused=True)
     elif kind in FOR_GOOD and not (leg.doubt and kind in UNASKED):
         after = replace(after, phase=Phase.FAILED, doubt=False)
     else:
-        after = replace(after, phase=Phase.PENDING, doubt=leg.doubt or kind == "ambiguous")
+        unproven = leg.unproven or kind == "unavailable"
+        after = replace(after, phase=Phase.PENDING, doubt=leg.doubt or kind == "ambiguous", unproven=unproven)
     return _with(run, name, after)
 
 
@@ -251,7 +260,7 @@ def _recovered(run: Run, step: Step) -> Run:
     if receipt is None and leg.refused:
         return _moved(_with(run, name, replace(leg, phase=Phase.FAILED, doubt=False, refused=False)))
     if receipt is None:
-        return _with(run, name, replace(leg, phase=Phase.PENDING, doubt=False, looked=True))
+        return _with(run, name, replace(leg, phase=Phase.PENDING, doubt=False, looked=True, unproven=False))
     settled = _applied_as(leg, receipt)
     return _moved(_with(run, name, settled))
 
@@ -265,7 +274,7 @@ def _resolved(run: Run, step: Step) -> Run:
     exists = step.data["exists"]
     after = replace(leg, refused=False, tries=Tries(), error=None, named=exists)
     if exists is None:
-        after = replace(after, phase=Phase.PENDING, doubt=False, looked=True)
+        after = replace(after, phase=Phase.PENDING, doubt=False, looked=True, unproven=False)
     return _moved(_with(run, name, after))
 
 
@@ -274,7 +283,7 @@ def _undone(run: Run, step: Step) -> Run:
     leg = run.leg(name)
     if step.phase == "intent":
         return _with(run, name, replace(leg, undoing=True))
-    if step.phase != "failed" and leg.retake:
+    if step.phase == "done" and leg.retake:
         return _with(run, name, LegState(generation=leg.generation + 1))
     if step.phase != "failed":
         phase = Phase.KEPT if step.phase == "kept" else Phase.UNDONE
@@ -290,6 +299,7 @@ def _inherited(run: Run, step: Step) -> Run:
     if name is None:
         return replace(run, inherited=True)
     leg = replace(run.leg(name), generation=int(step.data["generation"]), inherited=True)
+    leg = replace(leg, do=step.data.get("do"), account=step.data.get("account"))
     if step.phase == "stands":
         leg = replace(leg, phase=Phase.APPLIED, receipt=step.data["receipt"], input=step.data.get("input"))
     elif step.phase == "amiss":
@@ -317,7 +327,8 @@ def _person_acted(run: Run, step: Step) -> Run:
         legs = {name: replace(leg, tries=replace(leg.tries, at=None)) for name, leg in run.legs.items()}
         return replace(run, legs=legs, cancelled=True, stopped=None, alerted=None)
     legs = {n: _retried(leg) for n, leg in run.legs.items()}
-    return replace(run, legs=legs, stopped=None, alerted=None, again=None, read_tries=Tries(), error=None)
+    moved = replace(run, legs=legs, stopped=None, alerted=None, again=None, changed=())
+    return replace(moved, read_tries=Tries(), error=None)
 
 
 def _retried(leg: LegState) -> LegState:
@@ -361,7 +372,7 @@ def _moved(run: Run) -> Run:
 
 @dataclass(frozen=True, slots=True)
 class Heritage:
-    """What a replay takes over for one leg: `phase` is stands, doubt or fresh."""
+    """What a replay takes over for one leg: `phase` is stands, amiss, doubt or fresh."""
 
     leg: str
     phase: str
@@ -369,22 +380,30 @@ class Heritage:
     receipt: dict[str, Any] | None = None
     input: Any = None
     before: dict[str, Any] | None = None
+    do: str | None = None
+    account: str | None = None
 
 
 def heritage(run: Run) -> tuple[Heritage, ...]:
     """What a replay of an ended run starts from, so that nothing is made twice.
 
-    What stands is taken over. What is in doubt keeps its key. Everything else gets the next generation: a
-    vendor that keeps keys answers an old one with the old reply, even for an object deleted since.
+    What stands is taken over. What is in doubt keeps its key. What may have been undone unseen is amiss: it is undone
+    again, which is a success if it was, and written anew. Everything else gets the next generation: a vendor that
+    keeps keys answers an old one with the old reply, even for an object deleted since.
     """
     return tuple(_heritage(name, leg) for name, leg in run.legs.items())
 
 
+def leaves(run: Run) -> bool:
+    """Whether anything that this run wrote stands, or may stand."""
+    return any(item.phase != "fresh" for item in heritage(run))
+
+
 def _heritage(name: str, leg: LegState) -> Heritage:
-    if leg.receipt is not None and (leg.phase is Phase.AMISS or (leg.phase is Phase.STANDS and leg.amiss)):
-        return Heritage(name, "amiss", leg.generation, leg.receipt, leg.input)
-    if leg.phase in {Phase.APPLIED, Phase.STANDS} and leg.receipt is not None:
-        return Heritage(name, "stands", leg.generation, leg.receipt, leg.input)
-    if undecided(leg):
-        return Heritage(name, "doubt", leg.generation, input=leg.input, before=leg.before)
-    return Heritage(name, "fresh", leg.generation + 1)
+    if undecided(leg) or (leg.phase is Phase.PENDING and leg.unproven):
+        return Heritage(name, "doubt", leg.generation, None, leg.input, leg.before, leg.do, leg.account)
+    if leg.receipt is None or leg.phase not in {Phase.APPLIED, Phase.AMISS, Phase.STANDS}:
+        return Heritage(name, "fresh", leg.generation + 1)
+    unseen = leg.phase is not Phase.STANDS and leg.undoing
+    phase = "amiss" if leg.amiss or unseen else "stands"
+    return Heritage(name, phase, leg.generation, leg.receipt, leg.input, None, leg.do, leg.account)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,15 +28,14 @@ from opentelemetry.trace import StatusCode
 from pydantic import ValidationError
 
 from crossdock.config.compiled import CompiledLeg
-from crossdock.config.models import Flow
 from crossdock.connections import Connections
 from crossdock.journal.base import (
     Checkpoint,
     Journal,
     JournalError,
+    LeaseLost,
     LockHeld,
     ObjectUse,
-    RunRow,
     RunUpdate,
     connection_wait,
 )
@@ -44,6 +43,7 @@ from crossdock.logs import bind
 from crossdock.metrics import RuntimeMetrics
 from crossdock.pauses import Pauses
 from crossdock.planning import PlanError, check_receipts, leg_input, plan_run
+from crossdock.program import ProgramError
 from crossdock.recorder import Job, Outcome, Recorder
 from crossdock.saga import (
     Apply,
@@ -56,7 +56,7 @@ from crossdock.saga import (
     Work,
     settles,
 )
-from crossdock.state import Heritage, LegState, Run, Status, evolve, fold, heritage, leg_key, undecided
+from crossdock.state import Heritage, LegState, Phase, Run, Status, evolve, fold, heritage, leg_key, undecided
 from crossdock.telemetry import Telemetry
 
 _WITH_INTENT = frozenset({"apply", "undo"})
@@ -99,6 +99,7 @@ class Stepper:
             except JournalError:
                 raise
             except Exception:
+                # What has happened must not be forgotten over a defect in what comes next.
                 await self.recorder.flush(job)
                 raise
             if connection is not None:
@@ -112,6 +113,9 @@ class Stepper:
         except (ConnectorError, ValidationError) as error:
             # The connection is gone from the configuration, or the connector's models have changed since.
             kind, leg = _named(work)
+            if isinstance(work, (Recover, Undo)) or (isinstance(work, Apply) and work.redo):
+                # Nothing was asked, so nothing is settled: what may stand is still there to be found or undone.
+                raise ProgramError(f"{kind} {leg}: {' '.join(str(error).split())}") from error
             return Outcome(Checkpoint(kind, leg, "failed", self._facts(error, "config"), self.now()))
 
     async def _do(self, job: Job, work: Work) -> Outcome:
@@ -136,7 +140,7 @@ class Stepper:
         of = parent.replay_of if parent else None
         items = heritage(fold(Run(id=parent_id, root=job.row.root, replay_of=of), steps))
         inherited = [_inherit_checkpoint(item, self.now()) for item in items]
-        strayed = await self._strayed(job, parent, items) if parent else None
+        strayed = self._strayed(job, parent_id, items)
         done = Checkpoint("inherit", None, "done", {"run": parent_id}, self.now())
         if strayed:
             await self.recorder.append(job, [*inherited, done], RunUpdate(str(Status.RUNNING)))
@@ -146,17 +150,30 @@ class Stepper:
             await self.recorder.append(job, inherited, RunUpdate(str(Status.RUNNING), objects_used=used))
         return Outcome(done)
 
-    async def _strayed(self, job: Job, parent: RunRow, items: Sequence[Heritage]) -> dict[str, Any] | None:
+    def _strayed(self, job: Job, parent: str, items: Sequence[Heritage]) -> dict[str, Any] | None:
         """The error to stop with if what stands was written by a leg that the flow has no longer as it was."""
-        earlier = Flow.from_plan(await self.journal.plan(parent.plan_hash))
-        then = {leg.name: leg.do for leg in earlier.legs}
-        now = {leg.name: leg.leg.do for leg in job.program.compiled.enabled}
-        lost = [i for i in items if i.phase != "fresh" and now.get(i.leg) != then.get(i.leg)]
+        legs = {leg.name: leg for leg in job.program.compiled.enabled}
+        kept = [item for item in items if item.phase != "fresh"]
+        lost = [i for i in kept if i.leg not in legs or self._elsewhere(legs[i.leg], i.do, i.account)]
         if not lost:
             return None
-        told = ", ".join(f"{i.leg} ({then.get(i.leg)}{', id ' + i.receipt['id'] if i.receipt else ''})" for i in lost)
-        message = f"run {parent.id} left {told}, but the flow has no such leg now; put it back, or see to it by hand"
+        told = ", ".join(f"{i.leg} ({i.do}{', id ' + i.receipt['id'] if i.receipt else ''})" for i in lost)
+        message = f"run {parent} left {told}, but the flow has no such leg now; put it back, or see to it by hand"
         return {"error": {"kind": "mapping", "message": message, "leg": lost[0].leg}}
+
+    def _elsewhere(self, leg: CompiledLeg, do: str | None, account: str | None) -> str | None:
+        """Why what this action once wrote into this account cannot be looked for or undone by the leg as it is now."""
+        if do is not None and do != leg.leg.do:
+            return f"{leg.name} was written by {do}, and the flow has {leg.leg.do} there now; put it back"
+        now = self.connections.account(leg.leg.connection)
+        if account is not None and account != now:
+            return f"{leg.name} was written into {account}, and {leg.leg.connection} is {now} now; put the account back"
+        return None
+
+    def _hold_place(self, leg: CompiledLeg, state: LegState) -> None:
+        """Raise `ProgramError` unless the leg still writes where it wrote before."""
+        if moved := self._elsewhere(leg, state.do, state.account):
+            raise ProgramError(moved)
 
     async def _hydrate(self, job: Job) -> Outcome:
         event = job.event
@@ -166,16 +183,17 @@ class Stepper:
             source = self.connections.source(job.program.flow.source)
             records = _as_declared(await source.hydrate(told), job.program.spec)
             dumped = {name: record.model_dump() for name, record in records.items()}
-            text = jsonio.dumps(dumped).decode()
-            if self.redact(text) != text:
-                # The journal would keep it masked, and a later try would write the mask into other systems.
-                raise RejectedError(
-                    f"{told.type} {told.subject}: its record contains one of this installation's secrets; change one"
-                )
+            self._hold_unmasked(dumped, f"{told.type} {told.subject}: its record")
             return {"records": dumped}
 
         done = await self._call(job, "hydrate", None, "transient", read)
         return Outcome(done)
+
+    def _hold_unmasked(self, data: Any, what: str) -> None:
+        """Raise `RejectedError` for a secret in what is stored: masked, it would be written into other systems."""
+        text = jsonio.dumps(data).decode()
+        if self.redact(text) != text:
+            raise RejectedError(f"{what} contains one of this installation's secrets; change one of the two")
 
     async def _plan(self, job: Job) -> Outcome:
         with self._span(job, "plan", None, job.run.steps + 1):
@@ -184,35 +202,37 @@ class Stepper:
             except PlanError as error:
                 return Outcome(Checkpoint("plan", None, "failed", {"error": error.facts}, self.now()))
             again = await self._earlier(job, planned.fingerprint)
-        data = {"inputs": planned.inputs, "fingerprint": planned.fingerprint}
-        if again:
-            data["again"] = again
+        data: dict[str, Any] = {"inputs": planned.inputs, "fingerprint": planned.fingerprint}
+        data |= {"again": again} if again else {}
+        data |= {"changed": list(planned.changed)} if planned.changed else {}
         return Outcome(Checkpoint("plan", None, "done", data, self.now()))
 
     async def _earlier(self, job: Job, fingerprint: str) -> dict[str, Any] | None:
-        earlier = await self.journal.last_succeeded(job.row.flow, job.row.key)
-        if earlier is not None:
-            return {"run": earlier.id, "same": earlier.fingerprint == fingerprint}
-        dead = await self.journal.runs(flow=job.row.flow, key=job.row.key, status=str(Status.DEAD), limit=20)
-        for row in dead.items:
-            if row.root == job.row.root or await self.journal.replay_of(row.id):
-                continue
-            folded = fold(Run(id=row.id, root=row.root), await self.journal.steps(row.id))
-            if any(item.phase != "fresh" for item in heritage(folded)):
-                return {"run": row.id, "same": False}
-        return None
+        row = job.row
+        earlier = await self.journal.last_succeeded(row.flow, row.key)
+        same = earlier is not None and earlier.fingerprint == fingerprint
+        if earlier is None:
+            earlier = await self.journal.leaving(row.flow, row.key, row.root)
+        if earlier is None:
+            return None
+        folded = fold(Run(earlier.id, earlier.root), await self.journal.steps(earlier.id))
+        return {"run": earlier.id, "same": same, "stands": list(_standing(folded))}
 
     async def _apply(self, job: Job, leg: CompiledLeg, *, redo: bool) -> Outcome:
         state = job.run.leg(leg.name)
         action = self._action(leg)
         try:
+            if redo:
+                self._hold_place(leg, state)
             data = _again(action, state) if redo else self._input(job, leg)
+            self._hold_unmasked(_sent(data), f"leg {leg.name}: its input")
         except PlanError as error:
             return Outcome(Checkpoint("apply", leg.name, "failed", {"error": error.facts}, self.now()))
         key = leg_key(job.run.root, leg.name, state.generation)
         lock = _lock(leg, action, data)
         before = state.before
-        intent: dict[str, Any] = {"key": key, "input": _sent(data), "redo": redo}
+        intent: dict[str, Any] = {"key": key, "input": _sent(data), "redo": redo, "do": leg.leg.do}
+        intent["account"] = self.connections.account(leg.leg.connection)
         if not redo and leg.looks_first:
             await self.recorder.append(job, [], RunUpdate(str(Status.RUNNING), leg=leg.name), acquire=lock)
             seen = await self._before(job, leg, action, data)
@@ -223,6 +243,7 @@ class Stepper:
         if before is not None:
             intent["before"] = before
         await self.recorder.intend(job, "apply", leg.name, intent, lock)
+        self._hold_lease(job)
 
         async def write() -> dict[str, Any]:
             try:
@@ -237,16 +258,19 @@ class Stepper:
                     f"the vendor repeats an old reply, but {receipt.id} does not exist any more; replay"
                 )
             self._hold_checks(job, leg, receipt)
+            self._hold_receipt(leg, receipt)
             return {"receipt": receipt.model_dump()}
 
         done = await self._call(job, "apply", leg, "ambiguous", write, key=key)
-        if redo and done.phase == "failed" and not settles(action.redo, done.data["error"]["kind"]):
-            done = replace(done, data={**done.data, "unsettled": True})
+        if done.phase == "failed":
+            done = _with_doubt(done, action, repeated=redo)
         return self._applied(job, leg, action, done, lock)
 
     async def _before(self, job: Job, leg: CompiledLeg, action: Action[Any], data: Record) -> Checkpoint:
         async def look() -> dict[str, Any]:
-            return {"before": await action.before(data)}
+            before = await action.before(data)
+            self._hold_unmasked(before, f"leg {leg.name}: what stands there now")
+            return {"before": before}
 
         seen = await self._call(job, "before", leg, "transient", look)
         facts = {**seen.data, "in": "before"}
@@ -257,6 +281,7 @@ class Stepper:
     async def _recover(self, job: Job, leg: CompiledLeg, named: str | None) -> Outcome:
         state = job.run.leg(leg.name)
         action = self._action(leg)
+        self._hold_place(leg, state)
         key = leg_key(job.run.root, leg.name, state.generation)
         data = _again(action, state)
 
@@ -282,10 +307,12 @@ class Stepper:
     async def _undo(self, job: Job, leg: CompiledLeg) -> Outcome:
         state = job.run.leg(leg.name)
         action = self._action(leg)
+        self._hold_place(leg, state)
         receipt = action.receipt.model_validate(state.receipt)
         used = uses(leg, action, state.receipt)
         lock = _lock(leg, action, _again(action, state)) if state.input is not None else ()
         await self.recorder.intend(job, "undo", leg.name, {"id": receipt.id}, lock)
+        self._hold_lease(job)
         others = [await self.journal.other_users(u.connection, u.object, u.object_id, job.row.root) for u in used]
         shared = [run for runs in others for run in runs]
         if shared and receipt.created:
@@ -299,6 +326,17 @@ class Stepper:
 
         done = await self._call(job, "undo", leg, "transient", take_back)
         return Outcome(done, released=used if done.phase == "done" else (), unlock=lock)
+
+    def _hold_lease(self, job: Job) -> None:
+        """Raise `LeaseLost` if the process stood still for so long that somebody else may perform the run by now."""
+        if job.lease_until is not None and self.now() >= job.lease_until:
+            raise LeaseLost(job.claim.run_id, job.claim.fence)
+
+    def _hold_receipt(self, leg: CompiledLeg, receipt: Receipt) -> None:
+        try:
+            self._hold_unmasked(receipt, f"leg {leg.name}: what the vendor answered")
+        except RejectedError as error:
+            raise DiscrepancyError(error.message, receipt=receipt) from None
 
     def _hold_checks(self, job: Job, leg: CompiledLeg, receipt: Receipt) -> None:
         try:
@@ -331,7 +369,9 @@ class Stepper:
             try:
                 async with asyncio.timeout(self.timeout.total_seconds()):
                     data = await call()
-                jsonio.dumps(data)  # what cannot be recorded must fail here, where it is the connector's fault
+                # What cannot be recorded must fail here, where it is the connector's fault; and a run must not
+                # know more than the journal gives back, or it would decide otherwise after a crash.
+                data = jsonio.loads(jsonio.dumps(data))
             except Exception as error:
                 data = self._facts(error, foreign)
                 span.set_status(StatusCode.ERROR, data["error"]["message"])
@@ -355,7 +395,7 @@ class Stepper:
             facts = {"kind": foreign, "message": f"the connector failed: {said}"}
         data: dict[str, Any] = {"error": facts | {"jitter": round(self.random.random(), 3)}}
         if isinstance(error, DiscrepancyError):
-            data["receipt"] = error.receipt.model_dump()
+            data["receipt"] = jsonio.loads(jsonio.dumps(error.receipt))
         return data
 
     def _span(self, job: Job, kind: str, leg: CompiledLeg | None, seq: int, **attributes: str) -> Any:
@@ -392,6 +432,25 @@ def _named(work: Work) -> tuple[str, str | None]:
             return "undo", leg
         case _:
             return type(work).__name__.lower(), None
+
+
+def _with_doubt(failed: Checkpoint, action: Action[Any], *, repeated: bool) -> Checkpoint:
+    """The failure of a write with what it leaves open, by how the action can be asked again."""
+    error = failed.data["error"]
+    if repeated and not settles(action.redo, error["kind"]):
+        return replace(failed, data={**failed.data, "unsettled": True})
+    if error["kind"] == "unavailable" and action.redo == "unsafe":
+        return replace(failed, data={**failed.data, "error": error | {"kind": "ambiguous"}})
+    return failed
+
+
+def _standing(run: Run) -> Iterator[str]:
+    """What a run left, in words: `invoice 1041 (number INV-1041, https://…)`."""
+    for name, leg in run.legs.items():
+        if leg.receipt is not None and leg.phase in {Phase.APPLIED, Phase.AMISS, Phase.STANDS}:
+            told = [f"number {leg.receipt['number']}"] if leg.receipt.get("number") else []
+            told += [leg.receipt["url"]] if leg.receipt.get("url") else []
+            yield f"{name} {leg.receipt['id']}" + (f" ({', '.join(told)})" if told else "")
 
 
 def _again(action: Action[Any], state: LegState) -> Record:
@@ -454,7 +513,7 @@ def _lock(leg: CompiledLeg, action: Action[Any], data: Record) -> tuple[str, ...
     except Exception as error:
         told = f"{leg.leg.do}: the connector failed in serialize_by: {type(error).__name__}: {error}"
         raise ConfigError(told) from error
-    return (f"{leg.leg.connection}:{name}",) if name is not None else ()
+    return (f"lock:{leg.leg.connection}:{name}",) if name is not None else ()
 
 
 def uses(
@@ -472,6 +531,7 @@ def _inherit_checkpoint(item: Heritage, now: datetime) -> Checkpoint:
         data["receipt"] = item.receipt
     if item.input is not None:
         data |= {"input": item.input, "before": item.before}
+    data |= {"do": item.do, "account": item.account}
     return Checkpoint("inherit", item.leg, item.phase, data, now)
 
 

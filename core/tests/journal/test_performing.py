@@ -196,7 +196,7 @@ async def test_a_run_that_ended_never_changes(world: Any, final: str) -> None:
     assert (row.status, row.ended_at, row.owner, row.due_at) == (final, world.clock(), None, None)
     with pytest.raises(LeaseLost):
         await world.write(claimed, "running", world.step())
-    assert await world.journal.request_cancel("r1", world.clock()) is False
+    assert await world.journal.add_step("r1", world.step("cancel", None), world.clock()) is False
     assert await world.journal.add_step("r1", world.step("resume"), world.clock()) is False
     assert await world.claim_ids() == []
     assert await world.row("r1") == row
@@ -314,17 +314,18 @@ async def test_a_persons_step_during_a_step_is_counted_and_not_forgotten(world: 
 
 
 async def test_a_wish_to_cancel_reaches_runs_that_sleep_and_runs_that_work(world: Any) -> None:
+    wish = world.step("cancel", None)
     asleep = await world.begin("a")
     tomorrow = world.clock() + timedelta(days=1)
     await world.write(asleep, "waiting", due_at=tomorrow, release=True)
-    assert await world.journal.request_cancel(asleep.row.id, world.clock()) is True
+    assert await world.journal.add_step(asleep.row.id, wish, world.clock()) is True
     woken = await world.only()
-    assert (woken.row.id, woken.row.cancel_requested) == (asleep.row.id, True)
+    assert (woken.row.id, woken.steps[-1].kind) == (asleep.row.id, "cancel")
     working = await world.begin("b")
-    await world.journal.request_cancel(working.row.id, world.clock())
+    await world.journal.add_step(working.row.id, wish, world.clock())
     await world.journal.release(working.claim, tomorrow)
     assert await world.claim_ids() == [working.row.id]
-    assert await world.journal.request_cancel("ghost", world.clock()) is False
+    assert await world.journal.add_step("ghost", wish, world.clock()) is False
 
 
 async def test_objects_are_shared_until_their_effect_is_taken_back(world: Any) -> None:

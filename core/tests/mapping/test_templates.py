@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from crossdock.mapping import ExpressionError, MappingError, Path, Unknown, compile_template, filter_box, fingerprint
+from crossdock.mapping import ExpressionError, MappingError, Unknown, compile_template, filter_box
 
 BOX = filter_box()
 LINES = {
@@ -146,21 +146,3 @@ def test_very_deep_values_are_refused() -> None:
         value = {"a": value}
     with pytest.raises(ExpressionError, match="nested more than"):
         compile_template(value, BOX, where="w")
-
-
-def test_the_fingerprint_changes_only_with_what_is_read() -> None:
-    template = compile_template({"lines": LINES}, BOX, where="w")
-
-    def of(deal: dict[str, Any], paths: frozenset[Path] = template.reads) -> str:
-        return fingerprint({"deal": deal}, paths)
-
-    same_price = [{"code": "A", "price": Decimal("1.1")}, {"code": "B", "price": Decimal("2.00")}]
-    assert of(DEAL) == of(DEAL | {"title": "other"}) == of(DEAL | {"products": same_price})
-    assert of(DEAL) != of(DEAL | {"products": DEAL["products"][:1]})
-    assert of(DEAL) != of(DEAL | {"products": [DEAL["products"][0], {"code": "C", "price": Decimal(2)}]})
-    how_many = frozenset({("deal", "products", "#")})
-    assert of(DEAL, how_many) != of(DEAL | {"products": DEAL["products"][:1]}, how_many)
-    assert of(DEAL, how_many) == of(DEAL | {"products": [{}, {}]}, how_many)
-    assert of(DEAL, frozenset({("deal", "products", "-1", "code")})) != of(
-        DEAL | {"products": DEAL["products"][:1]}, frozenset({("deal", "products", "-1", "code")})
-    )

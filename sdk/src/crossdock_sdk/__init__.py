@@ -27,6 +27,7 @@ from crossdock_sdk.errors import (
     RejectedError,
     ThrottledError,
     TransientError,
+    UnavailableError,
     VerificationError,
     WebhookError,
 )
@@ -108,6 +109,7 @@ __all__ = (
     "TokenStore",
     "Transform",
     "TransientError",
+    "UnavailableError",
     "VerificationError",
     "WebhookError",
     "WebhookReply",

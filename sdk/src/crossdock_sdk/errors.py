@@ -1,8 +1,9 @@
 """The error tree, cut by what happens next, never by what caused it.
 
 ConnectorError
-├── TransientError      proven not to have taken effect; worth another try later
-│   └── ThrottledError  not even sent: the connection keeps to the vendor's limits; burns no try
+├── TransientError      did not take effect; worth another try later
+│   ├── ThrottledError  not even sent: the connection keeps to the vendor's limits; burns no try
+│   └── UnavailableError  the server says so (503), which is no proof: looked for before it is given up
 ├── AmbiguousError      a write that may or may not have taken effect; ask before repeating
 ├── RejectedError       the vendor understood and said no; another try gives the same answer
 │   ├── NotFoundError   what the request names does not exist at the vendor
@@ -72,6 +73,13 @@ class ThrottledError(TransientError):
     """Our own client held the request back, for `retry_after` seconds; the vendor was not asked."""
 
     kind = "throttled"
+
+
+class UnavailableError(TransientError):
+    """The server says that it did not act on a write (503). Another try may succeed; that nothing took effect is its
+    word alone, and some servers and proxies say it after the write was applied."""
+
+    kind = "unavailable"
 
 
 class AmbiguousError(ConnectorError):

@@ -140,10 +140,6 @@ class Journal(Protocol):
         """
         ...
 
-    async def request_cancel(self, run_id: str, now: datetime) -> bool:
-        """Mark the run `cancel_requested` and make it due, as `add_step` does; False if it ended."""
-        ...
-
     async def heartbeat(self, claims: Sequence[Claim], lease_until: datetime) -> list[Claim]:
         """Prolong leases; returns the claims that are void."""
         ...
@@ -204,6 +200,10 @@ class Journal(Protocol):
         """The newest run of the key that succeeded, of events before `before_seq` if given."""
         ...
 
+    async def leaving(self, flow: str, key: str, root: str) -> RunRow | None:
+        """The newest ended run of the key, outside the replay chain `root`, that left something and has no replay."""
+        ...
+
     async def other_users(self, connection: str, object_: str, object_id: str, root: str) -> list[str]:
         """The ids of runs outside the replay chain `root` whose effect rests on the object, oldest first."""
         ...
@@ -216,8 +216,13 @@ class Journal(Protocol):
         """The state of a connection; active if nothing was ever said."""
         ...
 
-    async def set_connection_state(self, name: str, status: str, reason: str | None, since: datetime) -> bool:
-        """Pause or resume; False if it was so already. All but `paused` makes the runs that wait for it due."""
+    async def set_connection_state(
+        self, name: str, status: str, reason: str | None, since: datetime, *, alerts: Sequence[NewAlert] = ()
+    ) -> bool:
+        """Pause or resume, with the alerts that this brings; False, and no alert, if it was so already.
+
+        All but `paused` makes the runs that wait for it due.
+        """
         ...
 
     async def put_alert(self, alert_id: str, data: Mapping[str, Any], due_at: datetime) -> bool:

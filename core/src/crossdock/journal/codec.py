@@ -81,7 +81,6 @@ def run_row(row: sqlite3.Row) -> RunRow:
     for name in _RUN_INSTANTS:
         known[name] = instant_or_none(known[name])
     known["error"] = None if known["error"] is None else _error(known["error"])
-    known["cancel_requested"] = bool(known["cancel_requested"])
     return RunRow(**known)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from crossdock_sdk import jsonio
 
@@ -14,12 +15,14 @@ from crossdock.journal.statements import load
 _SQL = load("desk")
 
 
-def set_connection(db: sqlite3.Connection, state: Row, now: int) -> bool:
-    """Store a state; False if the connection was in it already. Resuming wakes the runs that wait."""
+def set_connection(db: sqlite3.Connection, state: Row, now: int, alerts: Sequence[Row] = ()) -> bool:
+    """Store a state with its alerts; False if the connection was in it already. Resuming wakes the runs that wait."""
     known = db.execute(_SQL["connection_status"], (state["name"],)).fetchone()
     if state["status"] == (known["status"] if known else "active"):
         return False
     db.execute(_SQL["set_connection"], state)
+    for alert in alerts:
+        put_alert(db, alert["id"], alert["data"], alert["due_at"])
     if state["status"] != "paused":
         wake(db, connection_wait(state["name"]), now)
     return True

@@ -132,7 +132,7 @@ def _note_objects(db: sqlite3.Connection, no: int, used: Sequence[ObjectUse], re
 
 
 def nudge(db: sqlite3.Connection, run_id: str, steps: Sequence[StepValues], values: Row) -> bool:
-    """Add a person's steps or wish to cancel; `values` has `due_at`, `now` and `cancel`."""
+    """Add a person's steps; `values` has `due_at` and `now`."""
     run = db.execute(_SQL["select_open"], (run_id,)).fetchone()
     if run is None:
         return False

@@ -93,6 +93,10 @@ def last_succeeded(db: sqlite3.Connection, flow: str, key: str, before_seq: int 
     return _run_or_none(db, "last_succeeded", {"flow": flow, "key": key, "before_seq": before})
 
 
+def leaving(db: sqlite3.Connection, flow: str, key: str, root: str) -> RunRow | None:
+    return _run_or_none(db, "leaving", {"flow": flow, "key": key, "root": root})
+
+
 def other_users(db: sqlite3.Connection, connection: str, object_: str, object_id: str, root: str) -> list[str]:
     rows = db.execute(_SQL["other_users"], (connection, object_, object_id, root)).fetchall()
     return [row["id"] for row in rows]

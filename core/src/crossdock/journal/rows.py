@@ -95,7 +95,6 @@ class RunRow:
     waits_for: str | None
     takeovers: int
     fingerprint: str | None
-    cancel_requested: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +194,8 @@ class RunUpdate:
     fingerprint: str | None = None
     release: bool = False
     ended: bool = False
+    leaves: bool = False
+    """With `ended`: something that it wrote stands or may stand."""
     objects_used: Sequence[ObjectUse] = ()
     objects_released: Sequence[ObjectUse] = ()
     alerts: Sequence[NewAlert] = ()

@@ -23,6 +23,7 @@ from crossdock.journal.rows import (
     Claim,
     ClaimedRun,
     ConnectionState,
+    NewAlert,
     NewEvent,
     NewRun,
     Page,
@@ -162,6 +163,7 @@ class SqliteJournal:
             "fingerprint": update.fingerprint,
             "freed": update.release or update.ended,
             "ended": update.ended,
+            "leaves": update.leaves,
             "lease_until": micros_or_none(lease_until),
             "now": micros(self._now()),
         }
@@ -210,19 +212,15 @@ class SqliteJournal:
                 update=self._update_values(update, lease_until),
                 objects=(tuple(update.objects_used), tuple(update.objects_released)),
                 locks=(tuple(acquire), tuple(unlock)),
-                alerts=[{"id": a.id, "data": self._json(a.data), "due_at": micros(a.due_at)} for a in update.alerts],
+                alerts=self._alert_values(update.alerts),
                 known_steps=update.known_steps,
             )
         )
 
     async def add_step(self, run_id: str, checkpoint: Checkpoint, due_at: datetime) -> bool:
         steps = self._step_values([checkpoint])
-        values = {"due_at": micros(due_at), "now": micros(self._now()), "cancel": 0}
+        values = {"due_at": micros(due_at), "now": micros(self._now())}
         return await self._write(partial(performing.nudge, run_id=run_id, steps=steps, values=values))
-
-    async def request_cancel(self, run_id: str, now: datetime) -> bool:
-        values = {"due_at": micros(now), "now": micros(now), "cancel": 1}
-        return await self._write(partial(performing.nudge, run_id=run_id, steps=(), values=values))
 
     async def heartbeat(self, claims: Sequence[Claim], lease_until: datetime) -> list[Claim]:
         until = micros(lease_until)
@@ -279,6 +277,9 @@ class SqliteJournal:
     async def last_succeeded(self, flow: str, key: str, before_seq: int | None = None) -> RunRow | None:
         return await self._read(reading.last_succeeded, flow, key, before_seq)
 
+    async def leaving(self, flow: str, key: str, root: str) -> RunRow | None:
+        return await self._read(reading.leaving, flow, key, root)
+
     async def other_users(self, connection: str, object_: str, object_id: str, root: str) -> list[str]:
         return await self._read(reading.other_users, connection, object_, object_id, root)
 
@@ -288,9 +289,15 @@ class SqliteJournal:
     async def connection_state(self, name: str) -> ConnectionState:
         return await self._read(reading.connection, name)
 
-    async def set_connection_state(self, name: str, status: str, reason: str | None, since: datetime) -> bool:
+    async def set_connection_state(
+        self, name: str, status: str, reason: str | None, since: datetime, *, alerts: Sequence[NewAlert] = ()
+    ) -> bool:
         state = {"name": name, "status": status, "reason": self._text(reason), "since": micros(since)}
-        return await self._write(partial(desk.set_connection, state=state, now=micros(self._now())))
+        told = self._alert_values(alerts)
+        return await self._write(partial(desk.set_connection, state=state, now=micros(self._now()), alerts=told))
+
+    def _alert_values(self, alerts: Sequence[NewAlert]) -> list[intake.Row]:
+        return [{"id": a.id, "data": self._json(a.data), "due_at": micros(a.due_at)} for a in alerts]
 
     def _text(self, text: str | None) -> str | None:
         return None if text is None else self._redact(text)

@@ -3,7 +3,7 @@
 from crossdock.mapping.errors import ExpressionError, MappingError
 from crossdock.mapping.filters import Filter, filter_box
 from crossdock.mapping.guard import Unmapped, unmapped
-from crossdock.mapping.paths import Path, fingerprint
+from crossdock.mapping.paths import Path
 from crossdock.mapping.template import Template, compile_template
 from crossdock.mapping.values import Pending, Unknown
 
@@ -18,6 +18,5 @@ __all__ = (
     "Unmapped",
     "compile_template",
     "filter_box",
-    "fingerprint",
     "unmapped",
 )

@@ -7,12 +7,8 @@ are, or whether there is anything.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Iterable
 from typing import Any, TypeAlias
-
-from crossdock_sdk import jsonio
 
 from crossdock.mapping.errors import Absent, Fault
 from crossdock.mapping.values import Pending, Unknown, bounded, kind
@@ -58,46 +54,4 @@ def dig(value: Any, names: Iterable[str], label: str) -> Any:
     for name in names:
         value = field(value, name, label)
         label = f"{label}.{name}"
-    return value
-
-
-def fingerprint(records: Mapping[str, Any], reads: Iterable[Path]) -> str:
-    """SHA-256 over all that `reads` finds in `records`: equal as long as nothing that is read has changed.
-
-    Numbers count by value: `10.50` and `10.5` are the same.
-    """
-    found = {".".join(path): list(_at(records, path)) for path in reads if path[0] in records}
-    return hashlib.sha256(jsonio.canonical(found)).hexdigest()
-
-
-def _at(value: Any, path: Path) -> Iterator[Any]:
-    if not path:
-        yield _normal(value)
-    elif path == (PRESENCE,):
-        yield len(value) if isinstance(value, (list, tuple, dict)) else _normal(value)
-    elif isinstance(value, dict):
-        yield from _at(value.get(path[0]), path[1:])
-    elif isinstance(value, (list, tuple)):
-        for element in _items(value, path[0]):
-            yield from _at(element, path[1:])
-    else:
-        yield None
-
-
-def _items(values: list[Any] | tuple[Any, ...], step: str) -> Iterable[Any]:
-    if step == EVERY:
-        return values
-    index = int(step) if step.lstrip("-").isdecimal() else len(values)
-    return [values[index]] if -len(values) <= index < len(values) else []
-
-
-def _normal(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _normal(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_normal(v) for v in value]
-    if isinstance(value, Decimal):
-        return str(value.normalize())
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(Decimal(value).normalize())
     return value

@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind
 
 from crossdock.alerts import Courier, blocked_alert, defect_alert, post, stuck_alert
 from crossdock.ids import owner_alive, owner_id
-from crossdock.journal.base import Checkpoint, ClaimedRun, Journal, JournalError, LeaseLost, RunUpdate
+from crossdock.journal.base import Checkpoint, ClaimedRun, Journal, JournalError, LeaseLost, RunRow, RunUpdate
 from crossdock.logs import bind
 from crossdock.program import ProgramError, Programs
 from crossdock.recorder import Job
@@ -27,8 +27,7 @@ _log = logging.getLogger("crossdock.runner")
 POLL = timedelta(seconds=1)
 """How often it looks for work that another process has left or made."""
 STUCK = timedelta(seconds=30)
-"""How often a run is looked at again whose plan cannot be run with what is configured now."""
-BUG_PAUSE = timedelta(seconds=30)
+"""How often a run is looked at again that cannot go on as things are configured, or over which we fail."""
 
 
 class LocalRunner:
@@ -184,15 +183,18 @@ class LocalRunner:
                 _log.error("the journal refused a checkpoint, the run goes on later: %s", error)
                 await self._give_back(claimed, POLL)
             except Exception as error:
-                _log.exception("a run met an error of the runtime, and is tried again in %s", BUG_PAUSE)
-                await self._give_back(claimed, BUG_PAUSE)
+                _log.exception("a run met an error of the runtime, and is tried again in %s", STUCK)
                 await self._defective(claimed, f"{type(error).__name__}: {error}")
 
     async def _defective(self, claimed: ClaimedRun, message: str) -> None:
-        """Tell a person, once, that the runtime fails over this run."""
-        with contextlib.suppress(JournalError):
-            notifiers = await self._programs.notifiers(claimed.row.plan_hash)
-            await post(self._journal, defect_alert(claimed.row, message, self._now()), notifiers, self._now())
+        """Tell a person, once, that the runtime fails over this run, and let it wait."""
+        try:
+            if not _told_before(claimed.row, message):
+                notifiers = await self._programs.notifiers(claimed.row.plan_hash)
+                await post(self._journal, defect_alert(claimed.row, message, self._now()), notifiers, self._now())
+            await self._put_off(claimed, message, "defect")
+        except JournalError:
+            await self._give_back(claimed, STUCK)
 
     async def _give_back(self, claimed: ClaimedRun, pause: timedelta) -> None:
         try:
@@ -209,9 +211,19 @@ class LocalRunner:
             program = await self._programs.get(row.plan_hash)
         except ProgramError as error:
             await self._stuck(claimed, str(error))
+            await self._put_off(claimed, str(error), "config")
             return
         run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), claimed.steps)
-        job = Job(row, claimed.event, claimed.claim, program, run)
+        job = Job(row, claimed.event, claimed.claim, program, run, lease_until=row.lease_until)
+        try:
+            await self._perform(claimed, job)
+        except ProgramError as error:
+            await self._stuck(claimed, str(error))
+            await self._stepper.recorder.put_off(job, str(error), self._now() + STUCK)
+
+    async def _perform(self, claimed: ClaimedRun, job: Job) -> None:
+        """Decide and perform until the run comes to a rest. Raises `ProgramError` if it cannot go on."""
+        row, program = claimed.row, job.program
         if claimed.taken_over:
             await self._take_over(job)
         await self._tell_earlier(job, claimed)
@@ -262,23 +274,29 @@ class LocalRunner:
         message = f"run {claimed.row.id}: what the database holds of it cannot be read: {damage}"
         _log.error("%s", message)
         await self._defective(claimed, message)
-        await self._put_off(claimed, message, "damaged")
 
     async def _stuck(self, claimed: ClaimedRun, message: str) -> None:
         _log.error("%s", message)
         self._stuck_runs.add(claimed.row.id)
+        if _told_before(claimed.row, message):
+            return
         notifiers = await self._programs.notifiers(claimed.row.plan_hash)
         await post(self._journal, stuck_alert(claimed.row, message, self._now()), notifiers, self._now())
-        await self._put_off(claimed, message, "config")
 
     async def _put_off(self, claimed: ClaimedRun, message: str, kind: str) -> None:
+        kept = {Status.IN_DOUBT, Status.ROLLING_BACK}
         update = RunUpdate(
-            str(Status.WAITING),
+            claimed.row.status if claimed.row.status in kept else str(Status.WAITING),
             due_at=self._now() + STUCK,
             error={"kind": kind, "message": message},
             release=True,
         )
         await self._journal.checkpoint(claimed.claim, [], update, None)
+
+
+def _told_before(row: RunRow, message: str) -> bool:
+    """Whether the run waits for this very reason already."""
+    return row.error is not None and row.error.get("message") == message
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:

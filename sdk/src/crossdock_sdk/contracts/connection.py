@@ -103,6 +103,14 @@ class Connection:
         self.context = context
         context.redactor.add(*secrets_of(config))
 
+    @property
+    def account(self) -> str:
+        """What tells this account from another one of the same vendor, as far as the settings tell.
+
+        What was written in one account is never looked for, repeated or undone in another.
+        """
+        return f"{self.connector}:{str(self.config.base_url).rstrip('/')}"
+
     async def close(self) -> None:
         """Release sockets. Called once; nothing is called after it."""
 

@@ -13,6 +13,7 @@ from crossdock_sdk.errors import (
     NotFoundError,
     RejectedError,
     TransientError,
+    UnavailableError,
 )
 from crossdock_sdk.http.reply import Reply
 from crossdock_sdk.redaction import Redactor
@@ -59,6 +60,8 @@ def default_error(reply: Reply, now: datetime, redactor: Redactor) -> ConnectorE
 def _kind(reply: Reply) -> type[ConnectorError]:
     if _fate_unknown(reply):
         return AmbiguousError
+    if reply.write and reply.status == 503:
+        return UnavailableError
     if reply.status >= 500 or reply.status == 408:
         return TransientError
     if reply.status == 401:
@@ -73,10 +76,18 @@ def _fate_unknown(reply: Reply) -> bool:
     return reply.write and (reply.status == 408 or (reply.status >= 500 and reply.status != 503))
 
 
+def _doubtful(reply: Reply) -> type[ConnectorError] | None:
+    """What a vendor's own transient error becomes where the reply proves less than that."""
+    if _fate_unknown(reply):
+        return AmbiguousError
+    return UnavailableError if reply.write and reply.status == 503 else None
+
+
 def settled(error: ConnectorError, reply: Reply, redactor: Redactor) -> ConnectorError:
     """A vendor's own error, redacted, with what the reply knows; it cannot call a doubtful write transient."""
-    if isinstance(error, TransientError) and _fate_unknown(reply):
-        error = AmbiguousError(
+    doubtful = _doubtful(reply)
+    if type(error) is TransientError and doubtful is not None:
+        error = doubtful(
             error.message,
             code=error.code,
             field=error.field,

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from crossdock_sdk.contracts.connection import Context, Token
-from crossdock_sdk.errors import AmbiguousError, AuthError, ConnectorError, TransientError
+from crossdock_sdk.errors import AmbiguousError, AuthError, ConnectorError, TransientError, UnavailableError
 from crossdock_sdk.http.client import ApiClient, checked_url
 from crossdock_sdk.http.errors import retry_after
 from crossdock_sdk.http.limits import Limits
@@ -177,7 +177,7 @@ class OAuth2Refresh:
             form = {"grant_type": "refresh_token", "refresh_token": refresh_token} | self._form
             reply = await client.post("", form=form, headers=self._headers)
             answer = reply.json()
-        except AmbiguousError as error:
+        except (AmbiguousError, UnavailableError) as error:
             # Whatever became of this try, the refresh token is kept: showing it again is all that can be done.
             raise TransientError(error.message, status=error.status, retry_after=error.retry_after) from None
         finally:

@@ -21,12 +21,12 @@ class Fault(BaseModel):
     `kind`: `status` answers at once with `status`, `headers` and `body`; `latency` waits `seconds` first;
     `drop_before` closes the connection before the vendor does anything; `drop_after` lets the vendor apply
     the request and closes the connection without a reply; `truncate` applies it and cuts the reply in half;
-    `garbage` applies it and replies 200 with an HTML page.
+    `garbage` applies it and replies 200 with an HTML page; `applied_503` applies it and replies 503, as a proxy may.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Literal["status", "latency", "drop_before", "drop_after", "truncate", "garbage"]
+    kind: Literal["status", "latency", "drop_before", "drop_after", "truncate", "garbage", "applied_503"]
     connector: str = "*"
     method: str = "*"
     path: str = Field(default="*", description="glob on the path below the connector")
@@ -90,6 +90,9 @@ async def play(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send:
     elif fault.kind == "garbage":
         await app(scope, receive, _swallow)
         await answer(send, 200, {"content-type": "text/html"}, "<html><body>It works!</body></html>")
+    elif fault.kind == "applied_503":
+        await app(scope, receive, _swallow)
+        await answer(send, 503, fault.headers, fault.body)
     else:
         held: list[Message] = []
 

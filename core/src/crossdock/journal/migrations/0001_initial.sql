@@ -50,8 +50,9 @@ CREATE TABLE runs (
   waits_for TEXT,
   takeovers INTEGER NOT NULL DEFAULT 0,
   fingerprint TEXT,
-  cancel_requested INTEGER NOT NULL DEFAULT 0 CHECK (cancel_requested IN (0, 1)),
   step_count INTEGER NOT NULL DEFAULT 0,
+  -- It ended, and something that it wrote stands or may stand.
+  leaves INTEGER NOT NULL DEFAULT 0 CHECK (leaves IN (0, 1)),
   -- A person's step has come in since the last claim.
   nudged INTEGER NOT NULL DEFAULT 0 CHECK (nudged IN (0, 1)),
   -- Of the unfinished runs of one (flow, key), the one that may be performed.
@@ -68,6 +69,7 @@ CREATE INDEX runs_open ON runs (flow, key, event_seq) WHERE ended_at IS NULL;
 CREATE INDEX runs_owned ON runs (owner) WHERE owner IS NOT NULL;
 CREATE INDEX runs_blocked ON runs (waits_for) WHERE waits_for IS NOT NULL;
 CREATE INDEX runs_succeeded ON runs (flow, key, event_seq) WHERE status = 'succeeded';
+CREATE INDEX runs_leaving ON runs (flow, key) WHERE leaves = 1;
 CREATE UNIQUE INDEX runs_replay ON runs (replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX runs_ended ON runs (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX runs_flow ON runs (flow);

@@ -60,6 +60,12 @@ SELECT * FROM runs
 WHERE flow = :flow AND key = :key AND status = 'succeeded' AND event_seq < :before_seq
 ORDER BY event_seq DESC, no DESC LIMIT 1;
 
+-- name: leaving
+SELECT * FROM runs AS run
+WHERE flow = :flow AND key = :key AND leaves = 1 AND root <> :root
+  AND NOT EXISTS (SELECT 1 FROM runs AS replay WHERE replay.replay_of = run.id)
+ORDER BY no DESC LIMIT 1;
+
 -- name: other_users
 SELECT DISTINCT runs.id FROM objects JOIN runs ON runs.no = objects.run_no
 WHERE objects.connection = ? AND objects.object = ? AND objects.object_id = ? AND runs.root <> ?

@@ -64,7 +64,8 @@ SET status = :status, error = :error, leg = :leg, waits_for = :waits_for,
     due_at = CASE WHEN :ended THEN NULL
                   WHEN :freed AND nudged THEN MIN(COALESCE(:due_at, :now), :now)
                   ELSE :due_at END,
-    fingerprint = COALESCE(:fingerprint, fingerprint), step_count = step_count + :steps, updated_at = :now,
+    fingerprint = COALESCE(:fingerprint, fingerprint), leaves = :leaves, step_count = step_count + :steps,
+    updated_at = :now,
     owner = CASE WHEN :freed THEN NULL ELSE owner END,
     lease_until = CASE WHEN :freed THEN NULL ELSE COALESCE(:lease_until, lease_until) END,
     ended_at = CASE WHEN :ended THEN :now END,
@@ -81,8 +82,7 @@ WHERE no = (SELECT no FROM runs
 
 -- name: nudge
 UPDATE runs
-SET nudged = 1, step_count = :step_count, cancel_requested = MAX(cancel_requested, :cancel),
-    due_at = MIN(COALESCE(due_at, :due_at), :due_at), updated_at = :now
+SET nudged = 1, step_count = :step_count, due_at = MIN(COALESCE(due_at, :due_at), :due_at), updated_at = :now
 WHERE no = :no;
 
 -- name: prolong_lease
