@@ -32,6 +32,7 @@ from crossdock_sdk.errors import (
 )
 from crossdock_sdk.hooks import SDK_API, hookimpl
 from crossdock_sdk.http import ApiClient, BearerAuth, HeaderAuth, Limits, OAuth2Refresh, Reply
+from crossdock_sdk.looking import looking
 from crossdock_sdk.models import (
     Address,
     Customer,
@@ -113,4 +114,5 @@ __all__ = (
     "WebhookReply",
     "WebhookRequest",
     "hookimpl",
+    "looking",
 )
