@@ -228,17 +228,21 @@ async def test_a_recovered_invoice_must_come_to_our_total_too(
     assert found.value.receipt == made
 
 
-async def test_a_query_that_is_refused_leaves_it_to_the_request_id(
+async def test_a_query_that_is_refused_is_asked_again_before_anything_is_sent_again(
     create: InvoiceCreate, books: QuickBooksSimulator
 ) -> None:
     refused = {
         "Fault": {"Error": [{"Message": "Invalid query", "Detail": "", "code": "4001"}], "type": "ValidationFault"}
     }
+    books.keeps_request_ids = False
     books.faults.append(Fault(kind="status", path="*/query", status=400, body=refused, after=1))
     books.faults.append(Fault(kind="drop_after", method="POST", path="*/invoice"))
-    receipt = await perform(create, invoice(), KEY, tries=2)
+    with pytest.raises(TransientError, match="cannot be told"):
+        await perform(create, invoice(), KEY, tries=2)
     assert books.faults[0].struck == 1
-    assert [row["Id"] for row in books.state()["invoices"]] == [receipt.id]
+    found = await create.recover(invoice(), KEY)
+    assert found is not None
+    assert [row["Id"] for row in books.state()["invoices"]] == [found.id]
 
 
 async def test_a_native_private_note_stands_beside_our_key(create: InvoiceCreate, books: QuickBooksSimulator) -> None:
