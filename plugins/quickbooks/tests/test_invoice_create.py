@@ -311,6 +311,31 @@ async def test_undo_leaves_an_invoice_that_somebody_changed(create: InvoiceCreat
         await create.undo(receipt)
 
 
+@pytest.mark.parametrize("note", ["", "Ours, honestly", f"[crossdock {uuid.UUID(int=7)}]"])
+async def test_undo_leaves_an_invoice_that_does_not_carry_our_mark(
+    create: InvoiceCreate, books: QuickBooksSimulator, note: str
+) -> None:
+    receipt = await create.apply(invoice(), KEY)
+    books.sales.rows["Invoice"][receipt.id]["PrivateNote"] = note
+    with pytest.raises(RejectedError, match=r"invoice 1001 does not carry.*PrivateNote.*same company") as refused:
+        await create.undo(receipt)
+    assert refused.value.field == "PrivateNote"
+    assert [row["Id"] for row in books.state()["invoices"]] == [receipt.id]
+
+
+async def test_undo_of_an_older_receipt_without_its_key_goes_by_any_mark_of_ours(
+    create: InvoiceCreate, books: QuickBooksSimulator
+) -> None:
+    older = (await create.apply(invoice(), KEY)).model_copy(update={"undo": {}})
+    row = books.sales.rows["Invoice"][older.id]
+    row["PrivateNote"] = "theirs"
+    with pytest.raises(RejectedError, match="our mark"):
+        await create.undo(older)
+    row["PrivateNote"] = f"theirs\n[crossdock {KEY}]"
+    await create.undo(older)
+    assert books.state()["invoices"] == []
+
+
 async def test_undo_reads_the_version_and_is_not_put_off_by_an_older_one(
     create: InvoiceCreate, books: QuickBooksSimulator
 ) -> None:

@@ -13,7 +13,7 @@ from crossdock_sdk.models import Address
 from crossdock_quickbooks import query
 from crossdock_quickbooks.connection import QuickBooksConnection, derived_key, inner, on_newest
 from crossdock_quickbooks.errors import DUPLICATE_NAME
-from crossdock_quickbooks.marks import carries, mark
+from crossdock_quickbooks.marks import carries, mark, require_ours
 
 _LONGEST_NAME = 500
 _LONGEST_NOTES = 2000
@@ -186,6 +186,7 @@ class CustomerFindOrCreate(Action[Customer]):
     async def _deactivate(self, receipt: Receipt) -> None:
         ident = receipt.id
         found = await self.connection.read("Customer", ident)
+        require_ours(found, "Notes", receipt, f"customer {ident} ({found.get('DisplayName')})")
         if found.get("Active") is False:
             return
         if found.get("Balance"):

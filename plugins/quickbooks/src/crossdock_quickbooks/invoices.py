@@ -28,7 +28,7 @@ from crossdock_quickbooks.customers import address_body
 from crossdock_quickbooks.errors import DUPLICATE_NUMBER
 from crossdock_quickbooks.items import items_by_sku
 from crossdock_quickbooks.lines import invoice_lines
-from crossdock_quickbooks.marks import carries, mark
+from crossdock_quickbooks.marks import carries, mark, require_ours
 
 _LONGEST = {"number": 21, "memo": 1000}
 _LONGEST_NOTE = 4000
@@ -105,6 +105,7 @@ class InvoiceCreate(Action[Invoice]):
         if voided(found):
             return
         number = found.get("DocNumber") or receipt.id
+        require_ours(found, "PrivateNote", receipt, f"invoice {number}")
         total = receipt_of(self.connection, found).total_with_tax
         if paid_in_part(found):
             raise RejectedError(
