@@ -144,6 +144,8 @@ async def test_throttling_is_transient_and_asks_for_a_minute(
 
 ROWS: list[tuple[int, Any, type[ConnectorError], type[ConnectorError]]] = [
     (401, gateway_fault("3200", "AUTHENTICATION"), AuthError, AuthError),
+    (502, gateway_fault("3200", "AUTHENTICATION"), AuthError, AmbiguousError),
+    (500, fault("610"), NotFoundError, AmbiguousError),
     (401, gateway_fault("120", "AUTHENTICATION"), AuthError, AuthError),
     (403, gateway_fault("3100", "AUTHORIZATION"), AuthError, AuthError),
     (403, gateway_fault("999", "AUTHORIZATION"), AuthError, AuthError),
