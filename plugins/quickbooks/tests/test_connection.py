@@ -52,6 +52,16 @@ def test_wrong_settings_are_refused(wrong: dict[str, str]) -> None:
         QuickBooksConfig.model_validate(KEYS | wrong)
 
 
+def test_an_account_is_the_company_whatever_host_or_credentials_reach_it(connect: Connect) -> None:
+    def account(**more: object) -> str:
+        return connect(KEYS | more).account
+
+    assert account() == "quickbooks:9130"
+    assert account(base_url="http://gateway.example", client_id="other") == "quickbooks:9130"
+    assert account(realm_id=9131) == "quickbooks:9131"
+    assert account(environment="sandbox") == "quickbooks:9130:sandbox"
+
+
 async def test_calls_carry_version_key_and_json_and_no_secret_in_the_url(
     connection: QuickBooksConnection, books: QuickBooksSimulator
 ) -> None:

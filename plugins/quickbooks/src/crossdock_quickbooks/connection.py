@@ -70,6 +70,7 @@ class QuickBooksConnection(Connection):
 
     connector: ClassVar[str] = "quickbooks"
     Config: ClassVar[type[ConnectionConfig]] = QuickBooksConfig
+    config: QuickBooksConfig
 
     def __init__(self, config: QuickBooksConfig, context: Context) -> None:
         super().__init__(config, context)
@@ -91,6 +92,12 @@ class QuickBooksConnection(Connection):
             headers={"accept": "application/json"},
         )
         self.currencies = KnownCurrencies(self._currencies, context.now)
+
+    @property
+    def account(self) -> str:
+        """The company by its realm: hosts, apps and tokens may change. Sandboxes number theirs apart."""
+        known = f"{self.connector}:{self.config.realm_id}"
+        return known if self.config.environment == "production" else f"{known}:{self.config.environment}"
 
     async def close(self) -> None:
         await self._client.close()

@@ -103,6 +103,15 @@ class Connection:
         self.context = context
         context.redactor.add(*secrets_of(config))
 
+    @property
+    def account(self) -> str:
+        """What tells this account from another one of the same vendor; no secret, and no I/O.
+
+        Writes made under one account are never looked for, repeated or undone in another: override it where the
+        address does not tell accounts apart, or may change while the account stays.
+        """
+        return f"{self.connector}:{self.config.base_url.rstrip('/')}"
+
     async def close(self) -> None:
         """Release sockets. Called once; nothing is called after it."""
 
