@@ -10,9 +10,11 @@ from crossdock_sdk import (
     AmbiguousError,
     Connection,
     ConnectionConfig,
+    ConnectorError,
     Context,
     Customer,
     DiscrepancyError,
+    EventVoid,
     Invoice,
     MemoryTokens,
     Receipt,
@@ -55,6 +57,18 @@ def test_a_connection_registers_every_secret_of_its_settings() -> None:
     config = Config(base_url="https://crm.example", api_token=SecretStr("token-4711"), webhook=webhook)
     AcmeConnection(config, context)
     assert context.redactor.text("token-4711 pass-word-1 hook") == "[redacted] [redacted] hook"
+
+
+@pytest.mark.parametrize("url", ["https://crm.example/api", "https://crm.example/api/"])
+def test_an_account_is_told_by_connector_and_address_unless_the_connector_knows_better(url: str) -> None:
+    connection = AcmeConnection(Config(base_url=url, api_token=SecretStr("token-4711")), Context("crm"))
+    assert connection.account == "acme:https://crm.example/api"
+
+
+def test_an_event_that_no_longer_holds_is_neither_a_refusal_nor_worth_another_try() -> None:
+    told = EventVoid("the event no longer holds: deal 7 is open again")
+    assert told.facts() == {"kind": "void", "message": "the event no longer holds: deal 7 is open again"}
+    assert EventVoid.__bases__ == (ConnectorError,)
 
 
 def test_a_setting_that_is_wrong_is_named_but_not_shown() -> None:

@@ -47,13 +47,14 @@ def make_program(flow: Flow, registry: Registry, connectors: Mapping[str, str]) 
         raise ProgramError(f"flow {flow.name}: {_missing(flow.source, flow.event, connectors)}")
     compiled = compile_flow(flow, registry, connectors)
     legs = []
-    names = {leg.name for leg in compiled.enabled}
+    places = {leg.name: leg.leg.connection for leg in compiled.enabled}
     for leg in compiled.enabled:
         if leg.action_class is None:
             why = _missing(leg.leg.connection, leg.leg.action, connectors)
             raise ProgramError(f"flow {flow.name}: leg {leg.name}: {why}")
         action, on_failure = leg.action_class, leg.leg.on_failure or flow.on_failure
-        reads = frozenset(path[0] for path in leg.template.reads) & names
+        # Within one system an object needs what it refers to; another system only quotes it.
+        reads = frozenset(path[0] for path in leg.template.reads if places.get(path[0]) == leg.leg.connection)
         legs.append(LegPlan(leg.name, action.redo, on_failure, action.recovers(), reads))
     return Program(compiled, Plan(tuple(legs), flow.retry, flow.again), spec)
 

@@ -47,7 +47,7 @@ class LegPlan:
     recovers: bool = False
     """Whether the action can look for what an earlier try made."""
     reads: frozenset[str] = frozenset()
-    """The legs whose receipts its input is made of: while it stands, so must they."""
+    """The legs of the same connection whose receipts its input is made of: while it stands, so must they."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -272,11 +272,8 @@ class Stepper:
             self._hold_unmasked(before, f"leg {leg.name}: what stands there now")
             return {"before": before}
 
-        seen = await self._call(job, "before", leg, "transient", look)
-        facts = {**seen.data, "in": "before"}
-        if seen.phase == "failed" and facts["error"]["kind"] == "ambiguous":
-            facts["error"] = facts["error"] | {"kind": "transient"}  # it only reads: nothing can have taken effect
-        return Checkpoint("apply", leg.name, seen.phase, facts, seen.at)
+        seen = _as_a_read(await self._call(job, "before", leg, "transient", look), {"ambiguous", "unavailable"})
+        return Checkpoint("apply", leg.name, seen.phase, {**seen.data, "in": "before"}, seen.at)
 
     async def _recover(self, job: Job, leg: CompiledLeg, named: str | None) -> Outcome:
         state = job.run.leg(leg.name)
@@ -295,6 +292,9 @@ class Stepper:
         done = await self._call(job, "recover", leg, "transient", ask, key=key)
         if done.phase == "failed" and "receipt" in done.data:
             done = Checkpoint("apply", leg.name, "failed", done.data, done.at)
+        elif named is None:
+            # Whoever refuses a look has not said what there is to see.
+            done = _as_a_read(done, {"ambiguous", "unavailable", "rejected", "not_found"})
         return self._applied(job, leg, action, done, _lock(leg, action, data))
 
     def _applied(
@@ -432,6 +432,14 @@ def _named(work: Work) -> tuple[str, str | None]:
             return "undo", leg
         case _:
             return type(work).__name__.lower(), None
+
+
+def _as_a_read(seen: Checkpoint, passing: Set[str]) -> Checkpoint:
+    """A read whose failure is of a `passing` kind has failed for now: nothing can have taken effect."""
+    error = seen.data.get("error") if seen.phase == "failed" else None
+    if error is None or error["kind"] not in passing:
+        return seen
+    return replace(seen, data={**seen.data, "error": error | {"kind": "transient"}})
 
 
 def _with_doubt(failed: Checkpoint, action: Action[Any], *, repeated: bool) -> Checkpoint:

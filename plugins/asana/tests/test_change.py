@@ -4,7 +4,16 @@ from datetime import date
 from typing import Any
 
 import pytest
-from crossdock_sdk import AmbiguousError, NotFoundError, ObjectRef, Redo, RejectedError, Task, TaskUpdate
+from crossdock_sdk import (
+    AmbiguousError,
+    NotFoundError,
+    ObjectRef,
+    Redo,
+    RejectedError,
+    Task,
+    TaskUpdate,
+    TransientError,
+)
 from crossdock_sdk.testing import perform
 
 
@@ -194,6 +203,15 @@ async def test_a_task_that_does_not_exist_is_named(board: Any, key: str) -> None
 async def test_an_unknown_assignee_is_refused_by_name(board: Any, task: str, key: str) -> None:
     with pytest.raises(RejectedError, match=r"assignee: .* nobody@example\.com"):
         await perform(board.update, TaskUpdate(id=task, assignee="nobody@example.com"), key)
+
+
+async def test_a_look_that_is_refused_says_nothing_of_our_write(board: Any, task: str, key: str) -> None:
+    board.fault("status", "GET", f"/tasks/{task}", status=400, body={"errors": [{"message": "no"}]})
+    with pytest.raises(TransientError, match="cannot be told"):
+        await board.update.recover(TaskUpdate(id=task, name="x"), key)
+    with pytest.raises(TransientError, match=r"nobody@example\.com"):
+        await board.update.recover(TaskUpdate(id=task, assignee="nobody@example.com"), key)
+    assert await board.update.recover(TaskUpdate(id="404404", name="x"), key) is None
 
 
 async def test_an_id_cannot_reach_another_path(board: Any, key: str) -> None:

@@ -106,6 +106,30 @@ async def test_a_search_that_breaks_off_never_says_not_found(pat_board: Any, key
         await pat_board.create.recover(TASK, key)
 
 
+async def test_a_search_that_is_refused_never_says_not_found(pat_board: Any, key: str) -> None:
+    await pat_board.create.apply(TASK, key)
+    for status in (400, 404):
+        pat_board.fault("status", "GET", "/tasks", status=status, body={"errors": [{"message": "project: no"}]})
+        with pytest.raises(TransientError, match="'Kick off Acme' was made cannot be told"):
+            await pat_board.create.recover(TASK, key)
+
+
+async def test_a_look_by_our_own_id_that_is_refused_never_says_not_found(oauth_board: Any, key: str) -> None:
+    await oauth_board.create.apply(TASK, key)
+    oauth_board.fault("status", "GET", "/tasks/external:*", status=400, body={"errors": [{"message": "no"}]})
+    with pytest.raises(TransientError):
+        await oauth_board.create.recover(TASK, key)
+
+
+async def test_a_project_with_more_tasks_than_can_be_searched_is_left_to_a_person(
+    pat_board: Any, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossdock_asana.marker._MOST_PAGES", 1)
+    await pat_board.create.apply(TASK, key.replace("0", "1"))
+    with pytest.raises(TransientError, match="look for it in Asana by hand"):
+        await pat_board.create.recover(TASK, key)
+
+
 async def test_without_a_project_the_assignee_and_workspace_say_where_to_search(pat_board: Any, key: str) -> None:
     task = Task(name="Call Acme", assignee="owner@example.com", native={"workspace": "1200"})
     made = await pat_board.create.apply(task, key)

@@ -224,6 +224,26 @@ async def test_a_lost_reply_is_ambiguous_and_the_redo_still_knows_what_stood_bef
     assert simulator.state()["deals"][0]["title"] == "Fernhill rollout"
 
 
+@pytest.mark.parametrize("path", ["/api/v2/deals/1", "/api/v2/dealFields"])
+@pytest.mark.parametrize("status", [400, 403])
+async def test_a_look_that_is_refused_says_nothing_of_our_write(
+    simulator: PipedriveSimulator, action: DealUpdateAction, path: str, status: int
+) -> None:
+    refusal = {"success": False, "error": "No access to this item", "error_info": ""}
+    simulator.faults.append(Fault(kind="status", method="GET", path=path, status=status, body=refusal))
+    with pytest.raises(TransientError, match="our values stand on deal 1 cannot be told"):
+        await action.recover(update(custom={"invoice_number": "INV-7"}), KEY)
+    await perform(action, update(custom={"invoice_number": "INV-7"}), KEY)
+    assert await action.recover(update(custom={"invoice_number": "INV-7"}), KEY) is not None
+
+
+async def test_on_a_deal_that_is_gone_nothing_of_ours_stands(
+    simulator: PipedriveSimulator, action: DealUpdateAction
+) -> None:
+    await simulator.trigger("deal.deleted", {"id": "1"})
+    assert await action.recover(update(title="x"), KEY) is None
+
+
 async def test_what_a_receipt_does_not_know_is_left_to_a_person(
     simulator: PipedriveSimulator, action: DealUpdateAction
 ) -> None:

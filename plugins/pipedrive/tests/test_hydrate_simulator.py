@@ -10,7 +10,7 @@ import pytest
 from crossdock_pipedrive.connection import PipedriveConnection
 from crossdock_pipedrive.simulator import PipedriveSimulator
 from crossdock_pipedrive.source import PipedriveSource
-from crossdock_sdk import Deal, Event, NotFoundError, RejectedError, TransientError
+from crossdock_sdk import Deal, Event, EventVoid, NotFoundError, RejectedError, TransientError
 from crossdock_sdk.testing import Fault
 
 ACME: dict[str, Any] = {
@@ -179,6 +179,41 @@ async def test_more_lines_than_one_page_are_all_read(
     deal = await hydrated(connection, await won(simulator, {"title": "Long", "products": lines}))
     assert [line.quantity for line in deal.products] == list(range(1, 1202))
     assert sum(entry["path"].endswith("/products") for entry in simulator.requests) == 3
+
+
+@pytest.mark.parametrize(("happened", "said"), [("deal.reopened", "is open again"), ("deal.lost", "is lost by now")])
+async def test_a_deal_that_is_no_longer_won_voids_the_event_before_more_is_read(
+    simulator: PipedriveSimulator, connection: PipedriveConnection, happened: str, said: str
+) -> None:
+    event = await won(simulator, ACME)
+    await simulator.trigger(happened, {"id": event.subject})
+    with pytest.raises(EventVoid, match=f"the event no longer holds: deal {event.subject} {said}"):
+        await hydrated(connection, event)
+    assert len(simulator.requests) == 1
+
+
+async def test_a_delivery_of_a_deal_that_is_reopened_before_it_is_read_is_void(
+    simulator: PipedriveSimulator, connection: PipedriveConnection, listener: Any
+) -> None:
+    deal = (await simulator.trigger("deal.won", ACME))["deal"]
+    await simulator.settle()
+    [event] = [event for events in listener.events(connection) for event in events]
+    await simulator.trigger("deal.reopened", {"id": str(deal["id"])})
+    with pytest.raises(EventVoid):
+        await hydrated(connection, event)
+
+
+async def test_a_preview_of_an_open_deal_is_read_for_no_delivery_called_it_won(
+    simulator: PipedriveSimulator, connection: PipedriveConnection
+) -> None:
+    assert (await hydrated(connection, Event("deal.won", "plan:1", "1", {"deal": {"id": "1"}}))).status == "open"
+
+
+async def test_a_deal_that_is_won_again_is_read(simulator: PipedriveSimulator, connection: PipedriveConnection) -> None:
+    event = await won(simulator, ACME)
+    await simulator.trigger("deal.reopened", {"id": event.subject})
+    await simulator.trigger("deal.won", {"id": event.subject})
+    assert (await hydrated(connection, event)).status == "won"
 
 
 async def test_a_deleted_deal_is_not_found(simulator: PipedriveSimulator, connection: PipedriveConnection) -> None:

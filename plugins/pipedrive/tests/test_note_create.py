@@ -126,6 +126,14 @@ async def test_a_list_that_is_not_as_documented_is_never_taken_for_empty(fake: A
         await NoteCreate(connection).recover(NOTE, KEY)
 
 
+@pytest.mark.parametrize("status", [400, 403, 404])
+async def test_a_list_that_is_refused_is_never_taken_for_empty(fake: Any, status: int) -> None:
+    refusal = {"success": False, "error": "Deal not found", "error_info": "", "data": None}
+    _, connection = await fake({"GET /api/v1/notes": json_response(refusal, status)})
+    with pytest.raises(TransientError, match="our note was added cannot be told"):
+        await NoteCreate(connection).recover(NOTE, KEY)
+
+
 async def test_a_created_note_without_id_is_ambiguous(fake: Any) -> None:
     _, connection = await fake({"POST /api/v1/notes": json_response({"success": True, "data": {}}, 201)})
     with pytest.raises(AmbiguousError):

@@ -117,8 +117,11 @@ async def test_a_spent_daily_budget_parks_until_midnight_at_most_six_hours(
     assert "daily" in error.message
 
 
-async def test_the_firewalls_page_means_a_long_back_off(fake: Any) -> None:
-    assert (await failure(fake, PAGE)).retry_after == 900
+async def test_the_firewalls_page_means_a_long_back_off_and_says_so(fake: Any) -> None:
+    error = await failure(fake, PAGE)
+    assert error.retry_after == 900
+    assert "Pipedrive's firewall refuses us" in error.message
+    assert "the connection rests for 15 min" in error.message
 
 
 async def test_nothing_is_sent_while_the_vendor_wants_a_pause(fake: Any, clock: Any) -> None:

@@ -215,3 +215,10 @@ def test_settings_are_checked_and_secrets_are_registered() -> None:
 def test_a_base_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="base_url"):
         PipedriveConfig.model_validate({"api_token": "s3cret-token", "base_url": url})
+
+
+@pytest.mark.parametrize(
+    "url", ["https://Acme.pipedrive.com", "https://acme.pipedrive.com/", "http://acme.pipedrive.com:80"]
+)
+async def test_an_account_is_the_companys_host_whatever_token_reaches_it(connect: Any, url: str) -> None:
+    assert (await connect(url, api_token="another-token")).account == "pipedrive:acme.pipedrive.com"

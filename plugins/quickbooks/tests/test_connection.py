@@ -18,6 +18,7 @@ from crossdock_sdk import (
     NotFoundError,
     RejectedError,
     TransientError,
+    UnavailableError,
 )
 from crossdock_sdk.testing import Fault
 from pydantic import ValidationError
@@ -50,6 +51,16 @@ def test_the_environment_chooses_the_host_and_an_explicit_one_wins() -> None:
 def test_wrong_settings_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         QuickBooksConfig.model_validate(KEYS | wrong)
+
+
+def test_an_account_is_the_company_whatever_host_or_credentials_reach_it(connect: Connect) -> None:
+    def account(**more: object) -> str:
+        return connect(KEYS | more).account
+
+    assert account() == "quickbooks:9130"
+    assert account(base_url="http://gateway.example", client_id="other") == "quickbooks:9130"
+    assert account(realm_id=9131) == "quickbooks:9131"
+    assert account(environment="sandbox") == "quickbooks:9130:sandbox"
 
 
 async def test_calls_carry_version_key_and_json_and_no_secret_in_the_url(
@@ -144,6 +155,8 @@ async def test_throttling_is_transient_and_asks_for_a_minute(
 
 ROWS: list[tuple[int, Any, type[ConnectorError], type[ConnectorError]]] = [
     (401, gateway_fault("3200", "AUTHENTICATION"), AuthError, AuthError),
+    (502, gateway_fault("3200", "AUTHENTICATION"), AuthError, AmbiguousError),
+    (500, fault("610"), NotFoundError, AmbiguousError),
     (401, gateway_fault("120", "AUTHENTICATION"), AuthError, AuthError),
     (403, gateway_fault("3100", "AUTHORIZATION"), AuthError, AuthError),
     (403, gateway_fault("999", "AUTHORIZATION"), AuthError, AuthError),
@@ -168,7 +181,7 @@ ROWS: list[tuple[int, Any, type[ConnectorError], type[ConnectorError]]] = [
     (400, fault("6140", "Duplicate Document Number Error"), RejectedError, RejectedError),
     (500, fault("10000", "An application error has occurred", kind="SystemFault"), TransientError, AmbiguousError),
     (400, fault("10000", kind="SystemFault"), TransientError, AmbiguousError),
-    (503, "<html>unavailable</html>", TransientError, TransientError),
+    (503, "<html>unavailable</html>", UnavailableError, TransientError),
     (500, fault("2010"), TransientError, AmbiguousError),
     (404, "", NotFoundError, NotFoundError),
     (200, fault("6000", "A business validation error has occurred"), RejectedError, RejectedError),

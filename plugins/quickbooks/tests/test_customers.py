@@ -194,6 +194,28 @@ async def test_undo_leaves_a_customer_who_owes_something(
         await action.undo(receipt)
 
 
+@pytest.mark.parametrize(
+    ("undo", "notes"),
+    [({"key": KEY}, f"[crossdock {uuid.UUID(int=7)}]"), ({"key": KEY}, "theirs"), ({}, "theirs")],
+)
+async def test_undo_leaves_a_customer_that_does_not_carry_our_mark(
+    action: CustomerFindOrCreate, books: QuickBooksSimulator, undo: dict[str, str], notes: str
+) -> None:
+    receipt = (await action.apply(customer(), KEY)).model_copy(update={"undo": undo})
+    books.names.rows["Customer"][receipt.id]["Notes"] = notes
+    with pytest.raises(RejectedError, match=r"\(Acme Freight\) does not carry.*Notes.*same company") as refused:
+        await action.undo(receipt)
+    assert refused.value.field == "Notes"
+    assert books.state()["customers"][-1]["Active"]
+
+
+async def test_undo_of_an_older_receipt_without_its_key_goes_by_any_mark_of_ours(
+    action: CustomerFindOrCreate, books: QuickBooksSimulator
+) -> None:
+    await action.undo((await action.apply(customer(), KEY)).model_copy(update={"undo": {}}))
+    assert not books.state()["customers"][-1]["Active"]
+
+
 async def test_a_customer_in_another_currency_is_refused(action: CustomerFindOrCreate) -> None:
     with pytest.raises(RejectedError, match="kept in USD, not EUR") as refused:
         await action.apply(customer("Mae's Harbour Bakery", currency="EUR"), KEY)

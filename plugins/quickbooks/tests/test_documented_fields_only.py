@@ -123,7 +123,7 @@ async def test_an_invoice_is_created_read_and_deleted_with_bare_replies(
     bare = {"Id": "266", "SyncToken": "0", "TotalAmt": Decimal("100.00")}
     server.replies |= {
         ("POST", "invoice", ""): {"Invoice": bare},
-        ("GET", "invoice/266", ""): {"Invoice": bare | {"SyncToken": "3"}},
+        ("GET", "invoice/266", ""): {"Invoice": bare | {"SyncToken": "3", "PrivateNote": f"[crossdock {KEY}]"}},
         ("POST", "invoice", "delete"): {"Invoice": {"domain": "QBO", "status": "Deleted", "Id": "266"}},
     }
     action = InvoiceCreate(connection)
@@ -184,6 +184,7 @@ async def test_another_currency_than_asked_is_a_discrepancy(connection: QuickBoo
     server.found["Item"] = [{"Id": "3", "Sku": "SETUP"}]
     made = {"Id": "266", "SyncToken": "0", "TotalAmt": 100, "CurrencyRef": {"value": "USD"}}
     server.replies["POST", "invoice", ""] = {"Invoice": made}
+    server.replies["GET", "preferences", ""] = {"Preferences": {}}
     with pytest.raises(DiscrepancyError, match="is in USD, not EUR"):
         await InvoiceCreate(connection).apply(invoice(currency="EUR", exchange_rate="1.1"), KEY)
 

@@ -228,17 +228,21 @@ async def test_a_recovered_invoice_must_come_to_our_total_too(
     assert found.value.receipt == made
 
 
-async def test_a_query_that_is_refused_leaves_it_to_the_request_id(
+async def test_a_query_that_is_refused_is_asked_again_before_anything_is_sent_again(
     create: InvoiceCreate, books: QuickBooksSimulator
 ) -> None:
     refused = {
         "Fault": {"Error": [{"Message": "Invalid query", "Detail": "", "code": "4001"}], "type": "ValidationFault"}
     }
+    books.keeps_request_ids = False
     books.faults.append(Fault(kind="status", path="*/query", status=400, body=refused, after=1))
     books.faults.append(Fault(kind="drop_after", method="POST", path="*/invoice"))
-    receipt = await perform(create, invoice(), KEY, tries=2)
+    with pytest.raises(TransientError, match="cannot be told"):
+        await perform(create, invoice(), KEY, tries=2)
     assert books.faults[0].struck == 1
-    assert [row["Id"] for row in books.state()["invoices"]] == [receipt.id]
+    found = await create.recover(invoice(), KEY)
+    assert found is not None
+    assert [row["Id"] for row in books.state()["invoices"]] == [found.id]
 
 
 async def test_a_native_private_note_stands_beside_our_key(create: InvoiceCreate, books: QuickBooksSimulator) -> None:
@@ -305,6 +309,31 @@ async def test_undo_leaves_an_invoice_that_somebody_changed(create: InvoiceCreat
     books.sales.update_invoice({"Id": receipt.id, "SyncToken": "0", "sparse": True, "Line": [sold]})
     with pytest.raises(RejectedError, match=r"comes to 5.00 now"):
         await create.undo(receipt)
+
+
+@pytest.mark.parametrize("note", ["", "Ours, honestly", f"[crossdock {uuid.UUID(int=7)}]"])
+async def test_undo_leaves_an_invoice_that_does_not_carry_our_mark(
+    create: InvoiceCreate, books: QuickBooksSimulator, note: str
+) -> None:
+    receipt = await create.apply(invoice(), KEY)
+    books.sales.rows["Invoice"][receipt.id]["PrivateNote"] = note
+    with pytest.raises(RejectedError, match=r"invoice 1001 does not carry.*PrivateNote.*same company") as refused:
+        await create.undo(receipt)
+    assert refused.value.field == "PrivateNote"
+    assert [row["Id"] for row in books.state()["invoices"]] == [receipt.id]
+
+
+async def test_undo_of_an_older_receipt_without_its_key_goes_by_any_mark_of_ours(
+    create: InvoiceCreate, books: QuickBooksSimulator
+) -> None:
+    older = (await create.apply(invoice(), KEY)).model_copy(update={"undo": {}})
+    row = books.sales.rows["Invoice"][older.id]
+    row["PrivateNote"] = "theirs"
+    with pytest.raises(RejectedError, match="our mark"):
+        await create.undo(older)
+    row["PrivateNote"] = f"theirs\n[crossdock {KEY}]"
+    await create.undo(older)
+    assert books.state()["invoices"] == []
 
 
 async def test_undo_reads_the_version_and_is_not_put_off_by_an_older_one(

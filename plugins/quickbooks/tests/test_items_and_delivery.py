@@ -11,7 +11,15 @@ from crossdock_quickbooks.delivery import InvoiceMail, InvoiceVoid
 from crossdock_quickbooks.invoices import InvoiceReceipt
 from crossdock_quickbooks.items import ItemFind
 from crossdock_quickbooks.simulator import QuickBooksSimulator
-from crossdock_sdk import AmbiguousError, InvoiceSend, ItemQuery, NotFoundError, ObjectRef, RejectedError
+from crossdock_sdk import (
+    AmbiguousError,
+    InvoiceSend,
+    ItemQuery,
+    NotFoundError,
+    ObjectRef,
+    RejectedError,
+    TransientError,
+)
 from crossdock_sdk.testing import Fault, perform
 
 KEY = "3b1d2c77-5e6f-5a10-9c3d-2f4e6a8b0c02"
@@ -77,6 +85,21 @@ async def test_a_mail_that_never_left_is_not_recovered(
     with pytest.raises(AmbiguousError):
         await InvoiceMail(connection).apply(InvoiceSend(id=invoice), KEY)
     assert await InvoiceMail(connection).recover(InvoiceSend(id=invoice), KEY) is None
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+async def test_a_mail_or_void_that_cannot_be_looked_up_stays_in_doubt(
+    connection: QuickBooksConnection, books: QuickBooksSimulator, invoice: str, status: int
+) -> None:
+    await InvoiceVoid(connection).apply(ObjectRef(id=invoice), KEY)
+    books.faults.append(Fault(kind="status", method="GET", path="*/invoice/*", status=status, times=None))
+    with pytest.raises(TransientError, match="was mailed cannot be told"):
+        await InvoiceMail(connection).recover(InvoiceSend(id=invoice), KEY)
+    if status == 404:
+        assert await InvoiceVoid(connection).recover(ObjectRef(id=invoice), KEY) is None
+    else:
+        with pytest.raises(TransientError, match="is void cannot be told"):
+            await InvoiceVoid(connection).recover(ObjectRef(id=invoice), KEY)
 
 
 async def test_an_email_cannot_be_taken_back(connection: QuickBooksConnection, invoice: str) -> None:

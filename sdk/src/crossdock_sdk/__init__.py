@@ -22,6 +22,7 @@ from crossdock_sdk.errors import (
     ConfigError,
     ConnectorError,
     DiscrepancyError,
+    EventVoid,
     NotFoundError,
     PayloadError,
     RejectedError,
@@ -33,6 +34,7 @@ from crossdock_sdk.errors import (
 )
 from crossdock_sdk.hooks import SDK_API, hookimpl
 from crossdock_sdk.http import ApiClient, BearerAuth, HeaderAuth, Limits, OAuth2Refresh, Reply
+from crossdock_sdk.looking import looking
 from crossdock_sdk.models import (
     Address,
     Customer,
@@ -78,6 +80,7 @@ __all__ = (
     "DiscrepancyError",
     "Event",
     "EventSpec",
+    "EventVoid",
     "HeaderAuth",
     "Invoice",
     "InvoiceLine",
@@ -115,4 +118,5 @@ __all__ = (
     "WebhookReply",
     "WebhookRequest",
     "hookimpl",
+    "looking",
 )

@@ -8,6 +8,7 @@ ConnectorError
 ├── RejectedError       the vendor understood and said no; another try gives the same answer
 │   ├── NotFoundError   what the request names does not exist at the vendor
 │   └── DiscrepancyError  the write took effect, but not as asked; its receipt is to be undone
+├── EventVoid           what a source told no longer holds; nothing is to be done about it
 ├── AuthError           the credentials are refused; the connection pauses until a person acts
 └── ConfigError         the connection or the account is set up wrongly
 WebhookError
@@ -108,6 +109,15 @@ class DiscrepancyError(RejectedError):
     def __init__(self, message: str, *, receipt: Receipt, field: str | None = None) -> None:
         super().__init__(message, field=field)
         self.receipt = receipt
+
+
+class EventVoid(ConnectorError):  # noqa: N818 - an outcome of reading, which nobody has to mend
+    """What a source told of no longer holds when it is read: a deal that was won is open again.
+
+    Only a source raises it, from `hydrate`. The run writes nothing, and nobody is called.
+    """
+
+    kind = "void"
 
 
 class AuthError(ConnectorError):

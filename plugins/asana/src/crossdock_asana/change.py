@@ -6,7 +6,17 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from crossdock_sdk import Action, NotFoundError, ObjectRef, Receipt, Redo, RejectedError, Reply, TransientError
+from crossdock_sdk import (
+    Action,
+    NotFoundError,
+    ObjectRef,
+    Receipt,
+    Redo,
+    RejectedError,
+    Reply,
+    TransientError,
+    looking,
+)
 
 from crossdock_asana.connection import AsanaConnection, segment
 from crossdock_asana.fields import CustomFields, held, opt_fields
@@ -53,11 +63,12 @@ class TaskChange(Action[Change]):
 
         Raises `TransientError` where Asana may hold it in another form than it was sent in.
         """
-        try:
-            task, wanted = await self._beside(data)
-        except NotFoundError:
-            return None
-        astray = [name for name, sent in wanted.items() if not await self._holds(task, name, sent)]
+        with looking(f"our values stand on task {data.id}"):
+            try:
+                task, wanted = await self._beside(data)
+            except NotFoundError:
+                return None
+            astray = [name for name, sent in wanted.items() if not await self._holds(task, name, sent)]
         if any(name in _COMPARABLE or name.startswith(_CUSTOM) for name in astray):
             return None
         if astray:

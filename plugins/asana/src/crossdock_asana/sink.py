@@ -15,6 +15,7 @@ from crossdock_sdk import (
     Sink,
     Task,
     TaskUpdate,
+    looking,
 )
 from pydantic import Field
 
@@ -50,14 +51,15 @@ class TaskCreate(Action[Task]):
 
     async def recover(self, data: Task, key: str) -> TaskReceipt | None:
         """A task that a person has deleted or moved out of its project counts as never made."""
-        if self.connection.sets_external:
+        with looking(f"task {data.name!r} was made"):
+            if not self.connection.sets_external:
+                task = await find_marked(self.connection, Place.of(_placed(data)), key)
+                return None if task is None else _task_receipt(task)
             try:
                 reply = await self.connection.api.get(f"/tasks/external:{key}", params={"opt_fields": _RECEIPT_FIELDS})
             except NotFoundError:
                 return None
             return _receipt(reply, reply.require("data"))
-        task = await find_marked(self.connection, Place.of(_placed(data)), key)
-        return None if task is None else _task_receipt(task)
 
     async def named(self, object_id: str, data: Task, key: str) -> TaskReceipt:
         shown = {"opt_fields": _RECEIPT_FIELDS}

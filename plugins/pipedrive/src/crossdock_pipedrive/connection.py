@@ -69,6 +69,11 @@ class PipedriveConnection(Connection):
         )
         self.fields = FieldMaps(self._field_map, context.now)
 
+    @property
+    def account(self) -> str:
+        """The company by its own host; the token, which every user may renew, does not tell it."""
+        return f"{self.connector}:{urlsplit(self.config.base_url).hostname}"
+
     async def close(self) -> None:
         await self.client.close()
 

@@ -18,6 +18,7 @@ MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError)
 
 _WINDOW = 2.0
 _BLOCKED = 900.0
+"""Seconds of rest for the whole connection: it is going on through 429 that leads to the firewall."""
 _LONGEST_PARK = timedelta(hours=6)
 _PARAMETER = re.compile(r"Parameter '([^']+)'")
 
@@ -37,7 +38,8 @@ class ErrorReplies:
             return self._throttled(reply, body)
         if reply.status == 403 and not body:
             return TransientError(
-                "Pipedrive's firewall blocks this token or address for now (403, not JSON); all calls wait",
+                f"{reply.endpoint}: Pipedrive's firewall refuses us (403, not JSON) after too many requests; "
+                f"the connection rests for {_BLOCKED // 60:.0f} min; set burst to your plan's limit",
                 retry_after=_BLOCKED,
             )
         if reply.status == 402:

@@ -17,6 +17,7 @@ from crossdock_sdk import (
     RejectedError,
     Reply,
     Sink,
+    looking,
 )
 
 from crossdock_pipedrive.changes import Change, changes_of, patch_body, reversal
@@ -45,12 +46,13 @@ class DealUpdateAction(Action[DealUpdate]):
         return self._confirmed(await self._patch(data.id, changes), data.id, changes)
 
     async def recover(self, data: DealUpdate, key: str) -> Receipt | None:
-        """The receipt if the deal holds all that `data` names."""
-        try:
-            deal = await self.connection.deal(data.id)
-        except NotFoundError:
-            return None
-        changes = await changes_of(data, self.connection, deal)
+        """The receipt if the deal holds all that `data` names; None too for a deal that is gone."""
+        with looking(f"our values stand on deal {data.id}"):
+            try:
+                deal = await self.connection.deal(data.id)
+            except NotFoundError:
+                return None
+            changes = await changes_of(data, self.connection, deal)
         return self._receipt(deal, data.id, changes) if all(change.holds(deal) for change in changes) else None
 
     async def named(self, object_id: str, data: DealUpdate, key: str) -> Receipt:
@@ -124,7 +126,8 @@ class NoteCreate(Action[Note]):
         """Looks through the notes of that record, newest first, for the key."""
         start: int | None = 0
         while start is not None:
-            rows, start = await self._page(data, start)
+            with looking("our note was added"):
+                rows, start = await self._page(data, start)
             found = next((row for row in rows if _marker(key) in str(row.get("content"))), None)
             if found is not None:
                 return self._receipt(data, str(found["id"]))

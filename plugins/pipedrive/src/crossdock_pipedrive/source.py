@@ -14,6 +14,7 @@ from crossdock_sdk import (
     DealProduct,
     Event,
     EventSpec,
+    EventVoid,
     NotFoundError,
     Organization,
     PayloadError,
@@ -35,6 +36,9 @@ from crossdock_pipedrive.values import linked_id
 
 Result = TypeVar("Result")
 Json = dict[str, Any]
+
+_TOLD = "deal.won:"
+"""How the ids of events begin that a delivery told."""
 
 
 class PipedriveSource(Source):
@@ -72,9 +76,15 @@ class PipedriveSource(Source):
         return [_deal_won(meta, data)]
 
     async def hydrate(self, event: Event) -> dict[str, Record]:
-        """The deal with its lines, their products, its discounts, person and organization."""
+        """The deal with its lines, their products, its discounts, person and organization.
+
+        Raises `EventVoid` if a delivery told of a win and the deal is no longer won. An event that none told (what
+        `crossdock plan` makes up to show what a deal would write) claims nothing that could no longer hold.
+        """
         path = f"/api/v2/deals/{number(event.subject)}"
         deal = await self.connection.deal(event.subject)
+        if event.id.startswith(_TOLD):
+            _require_won(deal, event.subject)
         org_id, person_id = _link(deal, "org_id"), _link(deal, "person_id")
         custom, of, contact, lines, discounts = await _all(
             self._custom("deal", deal),
@@ -149,6 +159,13 @@ def _won(action: str, data: Json, previous: Any) -> bool:
     return status == "won" and (action == "create" or "status" in (previous or {}))
 
 
+def _require_won(deal: Json, deal_id: str) -> None:
+    status = deal.get("status")
+    if isinstance(status, str) and status != "won":
+        now = "open again" if status == "open" else f"{status} by now"
+        raise EventVoid(f"the event no longer holds: deal {deal_id} is {now}")
+
+
 def _deal_won(meta: Json, data: Json) -> Event:
     try:
         subject = linked_id(data.get("id")) or linked_id(meta.get("entity_id"))
@@ -163,7 +180,7 @@ def _deal_won(meta: Json, data: Json) -> Event:
         raise PayloadError("neither data.won_time nor meta.id tells this win from another")
     token = won_at.strftime("%Y-%m-%dT%H:%M:%SZ") if won_at else delivery
     deal = {"id": subject} | ({"title": data["title"]} if isinstance(data.get("title"), str) else {})
-    return Event("deal.won", f"deal.won:{subject}:{token}", subject, {"deal": deal}, occurred)
+    return Event("deal.won", f"{_TOLD}{subject}:{token}", subject, {"deal": deal}, occurred)
 
 
 def _told_at(timestamp: Any) -> datetime | None:

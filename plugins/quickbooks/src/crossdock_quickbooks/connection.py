@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from crossdock_sdk import (
     ApiClient,
+    AuthError,
     Connection,
     ConnectionConfig,
     Context,
@@ -23,6 +24,7 @@ from crossdock_sdk.models import Id
 from crossdock_sdk.webhooks import SignedWebhook
 from pydantic import Field, SecretStr, model_validator
 
+from crossdock_quickbooks.currencies import Currencies, KnownCurrencies
 from crossdock_quickbooks.errors import STALE, error_of
 from crossdock_quickbooks.query import PAGE, select
 
@@ -68,6 +70,7 @@ class QuickBooksConnection(Connection):
 
     connector: ClassVar[str] = "quickbooks"
     Config: ClassVar[type[ConnectionConfig]] = QuickBooksConfig
+    config: QuickBooksConfig
 
     def __init__(self, config: QuickBooksConfig, context: Context) -> None:
         super().__init__(config, context)
@@ -88,6 +91,13 @@ class QuickBooksConnection(Connection):
             errors=lambda reply: error_of(reply, context.now(), context.redactor),
             headers={"accept": "application/json"},
         )
+        self.currencies = KnownCurrencies(self._currencies, context.now)
+
+    @property
+    def account(self) -> str:
+        """The company by its realm: hosts, apps and tokens may change. Sandboxes number theirs apart."""
+        known = f"{self.connector}:{self.config.realm_id}"
+        return known if self.config.environment == "production" else f"{known}:{self.config.environment}"
 
     async def close(self) -> None:
         await self._client.close()
@@ -137,6 +147,14 @@ class QuickBooksConnection(Connection):
         if not isinstance(found, dict):
             raise reply.unusable("Preferences is not an object")
         return found
+
+    async def _currencies(self) -> Currencies:
+        try:
+            return Currencies.of(await self.preferences())
+        except (RejectedError, AuthError) as error:
+            # Whose credentials are refused altogether hears it from the write; these may only lack the settings.
+            self.context.logger.warning("whether amounts are in a currency of the books is not known: %s", error)
+            return Currencies()
 
     async def _page(self, entity: str, statement: str) -> list[dict[str, Any]]:
         # `quote`, for `+` would have to mean a space in one place and itself in another.

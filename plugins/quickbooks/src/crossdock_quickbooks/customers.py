@@ -7,12 +7,13 @@ import re
 import unicodedata
 from typing import Any, ClassVar
 
-from crossdock_sdk import Action, Customer, NotFoundError, Receipt, Redo, RejectedError
+from crossdock_sdk import Action, Customer, DiscrepancyError, NotFoundError, Receipt, Redo, RejectedError, looking
 from crossdock_sdk.models import Address
 
 from crossdock_quickbooks import query
 from crossdock_quickbooks.connection import QuickBooksConnection, derived_key, inner, on_newest
 from crossdock_quickbooks.errors import DUPLICATE_NAME
+from crossdock_quickbooks.marks import carries, mark, require_ours
 
 _LONGEST_NAME = 500
 _LONGEST_NOTES = 2000
@@ -74,21 +75,37 @@ class CustomerFindOrCreate(Action[Customer]):
         if data.custom:
             raise RejectedError("QuickBooks customers have no custom fields; use native", field="custom")
         name = clean_name(data.name)
-        note = None if name == data.name.strip() else f"the name is written {name!r} in QuickBooks"
+        note = _cleaned(data, name)
         found = await self._by_name(name) or await self._by_email(data, name)
         if found is not None:
-            return self._receipt(found, data, note, created=_mark(key) in _notes(found))
+            return self._receipt(found, data, note, key)
+        if data.currency:
+            await self.connection.currencies.require(data.currency)
         try:
             created = await self.connection.create("Customer", customer_body(data, name, key), key)
         except RejectedError as error:
             if error.code != DUPLICATE_NAME:
                 raise
             return await self._name_is_taken(data, name, key)
-        return self._receipt(created, data, note, created=True)
+        return self._receipt(created, data, note, key, created=True)
+
+    async def recover(self, data: Customer, key: str) -> CustomerReceipt | None:
+        """The active customer whose notes have our key; None if there is none.
+
+        Without it a repeat would search anew, and whatever is refused then would pass for a refused creation.
+        """
+        name = clean_name(data.name)
+        either = query.within("DisplayName", (name, _suffixed(name)))
+        with looking(f"customer {name!r} was made"):
+            rows = await self.connection.find("Customer", either)
+        made = next((row for row in rows if _active(row) and carries(row, "Notes", key)), None)
+        if made is None:
+            return None
+        note = _cleaned(data, name) if _holds(made, name) else f"another is called {name!r}, hence the name"
+        return self._receipt(made, data, note, key)
 
     async def named(self, object_id: str, data: Customer, key: str) -> CustomerReceipt:
-        row = await self.connection.read("Customer", object_id)
-        return self._receipt(row, data, None, created=_mark(key) in _notes(row))
+        return self._receipt(await self.connection.read("Customer", object_id), data, None, key)
 
     async def exists(self, receipt: Receipt) -> bool:
         try:
@@ -102,7 +119,7 @@ class CustomerFindOrCreate(Action[Customer]):
         if not receipt.created:
             return
         with contextlib.suppress(NotFoundError):
-            await on_newest(lambda: self._deactivate(receipt.id))
+            await on_newest(lambda: self._deactivate(receipt))
 
     def serialize_by(self, data: Customer) -> str | None:
         return f"customer {clean_name(data.name).casefold()}"
@@ -127,30 +144,32 @@ class CustomerFindOrCreate(Action[Customer]):
 
     async def _name_is_taken(self, data: Customer, name: str, key: str) -> CustomerReceipt:
         """After a 6240: another run created it meanwhile, or somebody who is no customer holds the name."""
-        found, holder = await self._by_name(name), None
-        if found is None:
-            holder = await self._holder(name)
-        if found is None and holder is None:
-            found = await self._among_all(name)
+        with looking(f"who is called {name!r}"):
+            found, holder = await self._by_name(name), None
+            if found is None:
+                holder = await self._holder(name)
+            if found is None and holder is None:
+                found = await self._among_all(name)
         if found is not None:
-            return self._receipt(found, data, None, created=_mark(key) in _notes(found))
+            return self._receipt(found, data, None, key)
         if holder is None:
             raise RejectedError(
                 f"the name {name!r} is taken, but no active customer, vendor or employee shows it",
                 code=DUPLICATE_NAME,
                 field="name",
             )
-        return await self._suffixed(data, name, key, holder)
+        return await self._suffix(data, name, key, holder)
 
-    async def _suffixed(self, data: Customer, name: str, key: str, holder: str) -> CustomerReceipt:
-        name_of_ours = name[: _LONGEST_NAME - len(_SUFFIX)] + _SUFFIX
+    async def _suffix(self, data: Customer, name: str, key: str, holder: str) -> CustomerReceipt:
+        name_of_ours = _suffixed(name)
         note = f"{holder} is called {name!r} too, so the customer is {name_of_ours!r}"
-        found = await self._by_name(name_of_ours)
+        with looking(f"who is called {name_of_ours!r}"):
+            found = await self._by_name(name_of_ours)
         if found is not None:
-            return self._receipt(found, data, note, created=_mark(key) in _notes(found))
+            return self._receipt(found, data, note, key)
         body = customer_body(data, name_of_ours, key)
         made = await self.connection.create("Customer", body, derived_key(key, "suffixed customer"))
-        return self._receipt(made, data, note, created=True)
+        return self._receipt(made, data, note, key, created=True)
 
     async def _holder(self, name: str) -> str | None:
         for entity, article in (("Vendor", "a"), ("Employee", "an")):
@@ -164,8 +183,10 @@ class CustomerFindOrCreate(Action[Customer]):
         rows = await self.connection.find("Customer")
         return next((row for row in rows if _holds(row, name)), None)
 
-    async def _deactivate(self, ident: str) -> None:
+    async def _deactivate(self, receipt: Receipt) -> None:
+        ident = receipt.id
         found = await self.connection.read("Customer", ident)
+        require_ours(found, "Notes", receipt, f"customer {ident} ({found.get('DisplayName')})")
         if found.get("Active") is False:
             return
         if found.get("Balance"):
@@ -176,22 +197,28 @@ class CustomerFindOrCreate(Action[Customer]):
         change = {"Id": ident, "SyncToken": found["SyncToken"], "sparse": True, "Active": False}
         await self.connection.change("Customer", change)
 
-    def _receipt(self, row: dict[str, Any], data: Customer, note: str | None, *, created: bool) -> CustomerReceipt:
+    def _receipt(
+        self, row: dict[str, Any], data: Customer, note: str | None, key: str, *, created: bool = False
+    ) -> CustomerReceipt:
+        """The receipt of a customer that can be used. One of ours that cannot is told with what undoes it."""
+        created = created or carries(row, "Notes", key)
         currency = inner(row, "CurrencyRef")
-        if data.currency and currency and currency != data.currency.upper():
-            raise RejectedError(
-                f"customer {row['Id']} is kept in {currency}, not {data.currency}; that cannot be changed",
-                field="currency",
-            )
-        return CustomerReceipt(
+        receipt = CustomerReceipt(
             id=row["Id"],
             created=created,
             url=self.connection.app_url("customerdetail", nameId=row["Id"]),
+            undo={"key": key} if created else {},
             name=str(row.get("DisplayName") or data.name),
             email=inner(row, "PrimaryEmailAddr", "Address"),
             currency=currency,
             note=note,
         )
+        if data.currency and currency and currency != data.currency.upper():
+            said = f"customer {row['Id']} is kept in {currency}, not {data.currency}; that cannot be changed"
+            if created:
+                raise DiscrepancyError(said, receipt=receipt, field="currency")
+            raise RejectedError(said, field="currency")
+        return receipt
 
 
 def clean_name(name: str) -> str:
@@ -200,12 +227,20 @@ def clean_name(name: str) -> str:
     return one_line[:_LONGEST_NAME].strip() or "-"
 
 
+def _suffixed(name: str) -> str:
+    return name[: _LONGEST_NAME - len(_SUFFIX)] + _SUFFIX
+
+
+def _cleaned(data: Customer, name: str) -> str | None:
+    return None if name == data.name.strip() else f"the name is written {name!r} in QuickBooks"
+
+
 def customer_body(data: Customer, name: str, key: str) -> dict[str, Any]:
     """The customer as QuickBooks' JSON. Our key in the notes tells for ever whose creation it is."""
     own = str(data.native.get("Notes") or data.notes or "").strip()
-    notes = "\n".join(part for part in (own, _mark(key)) if part)
+    notes = "\n".join(part for part in (own, mark(key)) if part)
     if len(notes) > _LONGEST_NOTES:
-        most = _LONGEST_NOTES - len(_mark(key)) - 1
+        most = _LONGEST_NOTES - len(mark(key)) - 1
         raise RejectedError(f"the notes have {len(own)} characters; at most {most} fit beside our mark", field="notes")
     body: dict[str, Any] = {"DisplayName": name}
     if data.company:
@@ -236,10 +271,6 @@ def address_body(address: Address) -> dict[str, Any]:
     return {k: v for k, v in named.items() if v} | address.native
 
 
-def _mark(key: str) -> str:
-    return f"[crossdock {key}]"
-
-
 def _active(row: dict[str, Any]) -> bool:
     return row.get("Active") is not False
 
@@ -250,10 +281,6 @@ def _holds(row: dict[str, Any], name: str) -> bool:
 
 def _email(row: dict[str, Any]) -> str:
     return (inner(row, "PrimaryEmailAddr", "Address") or "").strip()
-
-
-def _notes(row: dict[str, Any]) -> str:
-    return str(row.get("Notes") or "")
 
 
 def _agrees(row: dict[str, Any], name: str) -> bool:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from crossdock_sdk import Action, AmbiguousError, InvoiceSend, ObjectRef, Receipt, Redo, RejectedError
+from crossdock_sdk import (
+    Action,
+    AmbiguousError,
+    InvoiceSend,
+    NotFoundError,
+    ObjectRef,
+    Receipt,
+    Redo,
+    RejectedError,
+    looking,
+)
 from pydantic import AwareDatetime
 
 from crossdock_quickbooks.connection import QuickBooksConnection, inner, on_newest
@@ -43,7 +53,8 @@ class InvoiceMail(Action[InvoiceSend]):
         return self._receipt(sent)
 
     async def recover(self, data: InvoiceSend, key: str) -> SendReceipt | None:
-        found = await self.connection.read("Invoice", data.id)
+        with looking(f"invoice {data.id} was mailed"):
+            found = await self.connection.read("Invoice", data.id)
         address = inner(found, "BillEmail", "Address") or ""
         elsewhere = data.email is not None and address.casefold() != data.email.casefold()
         return None if found.get("EmailStatus") != _SENT or elsewhere else self._receipt(found)
@@ -84,8 +95,12 @@ class InvoiceVoid(Action[ObjectRef]):
         return await on_newest(lambda: self._void(data.id))
 
     async def recover(self, data: ObjectRef, key: str) -> InvoiceReceipt | None:
-        found = await self.connection.read("Invoice", data.id)
-        return receipt_of(self.connection, found) if voided(found) else None
+        with looking(f"invoice {data.id} is void"):
+            try:
+                found = await self.connection.read("Invoice", data.id)
+            except NotFoundError:
+                return None
+            return receipt_of(self.connection, found) if voided(found) else None
 
     async def named(self, object_id: str, data: ObjectRef, key: str) -> InvoiceReceipt:
         return receipt_of(self.connection, await self.connection.read("Invoice", data.id))

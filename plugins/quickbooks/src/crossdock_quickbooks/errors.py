@@ -58,6 +58,9 @@ def error_of(reply: Reply, now: datetime, redactor: Redactor) -> ConnectorError 
 
 def _kind(code: str, fault_type: str, message: str, reply: Reply) -> type[ConnectorError]:
     unsettled = AmbiguousError if reply.write else TransientError
+    # Whatever a failing server names as the reason, it may have written before it failed.
+    if reply.write and reply.status >= 500:
+        return AmbiguousError
     if code in _NO_ACCESS or (fault_type in _AUTH_TYPES and reply.status in (401, 403)):
         return AuthError
     if code in _NOT_FOUND:

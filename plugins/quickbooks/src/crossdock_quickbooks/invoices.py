@@ -18,6 +18,7 @@ from crossdock_sdk import (
     Receipt,
     Redo,
     RejectedError,
+    looking,
 )
 from crossdock_sdk.models import Number, slugs
 
@@ -27,6 +28,7 @@ from crossdock_quickbooks.customers import address_body
 from crossdock_quickbooks.errors import DUPLICATE_NUMBER
 from crossdock_quickbooks.items import items_by_sku
 from crossdock_quickbooks.lines import invoice_lines
+from crossdock_quickbooks.marks import carries, mark, require_ours
 
 _LONGEST = {"number": 21, "memo": 1000}
 _LONGEST_NOTE = 4000
@@ -64,27 +66,26 @@ class InvoiceCreate(Action[Invoice]):
         if data.custom:
             body["CustomField"] = await self._custom_fields(data.custom)
         body |= data.native | {"PrivateNote": body["PrivateNote"]}
+        home = (await self.connection.currencies.require(data.currency)).home if data.currency else None
         made = await self._numbered(data, key) or await self._made(data, body, key)
-        return await self._checked(data, made)
+        return checked(self.connection, data, made, key, home)
 
     async def recover(self, data: Invoice, key: str) -> InvoiceReceipt | None:
-        """The invoice whose private note has our key; None if there is none, or QuickBooks refuses the query.
+        """The invoice whose private note has our key; None if there is none.
 
         There are reports that a `requestid` was not honoured (QuickBooks-V3-DotNET-SDK issue 352), so it is not
         the only thing between a lost reply and a second invoice. Private notes cannot be queried.
         """
         customer = inner(data.native, "CustomerRef") or data.customer_id
         recent = query.since("MetaData.CreateTime", self.connection.context.now() - _LOOK_BACK)
-        try:
+        with looking(f"an invoice for customer {customer} was made"):
             rows = await self.connection.find("Invoice", query.equals("CustomerRef", customer), recent)
-        except RejectedError:
-            return None
-        ours = (row for row in rows if _mark(key) in str(row.get("PrivateNote") or "") and not voided(row))
-        made = next(ours, None)
-        return None if made is None else await self._checked(data, made)
+            ours = (row for row in rows if carries(row, "PrivateNote", key) and not voided(row))
+            made = next(ours, None)
+            return None if made is None else await self._stands(data, made, key)
 
     async def named(self, object_id: str, data: Invoice, key: str) -> InvoiceReceipt:
-        return await self._checked(data, await self.connection.read("Invoice", object_id))
+        return await self._stands(data, await self.connection.read("Invoice", object_id), key)
 
     async def exists(self, receipt: Receipt) -> bool:
         try:
@@ -103,7 +104,9 @@ class InvoiceCreate(Action[Invoice]):
         found = await self.connection.read("Invoice", receipt.id)
         if voided(found):
             return
-        total, number = receipt_of(self.connection, found).total_with_tax, found.get("DocNumber") or receipt.id
+        number = found.get("DocNumber") or receipt.id
+        require_ours(found, "PrivateNote", receipt, f"invoice {number}")
+        total = receipt_of(self.connection, found).total_with_tax
         if paid_in_part(found):
             raise RejectedError(
                 f"invoice {number} has payments or credits applied, so it is not deleted; a person decides",
@@ -117,16 +120,19 @@ class InvoiceCreate(Action[Invoice]):
             )
         await self.connection.change("Invoice", version(found), "delete")
 
-    async def _checked(self, data: Invoice, made: dict[str, Any]) -> InvoiceReceipt:
-        receipt = receipt_of(self.connection, made)
-        await self._check(data, made, receipt)
-        return receipt
+    async def _stands(self, data: Invoice, made: dict[str, Any], key: str) -> InvoiceReceipt:
+        home = (await self.connection.currencies.get()).home if data.currency else None
+        return checked(self.connection, data, made, key, home)
 
     async def _made(self, data: Invoice, body: dict[str, Any], key: str) -> dict[str, Any]:
         try:
             return await self.connection.create("Invoice", body, key)
         except RejectedError as error:
-            ours = await self._numbered(data, key) if error.code in DUPLICATE_NUMBER else None
+            if error.code not in DUPLICATE_NUMBER or not data.number:
+                raise
+            with looking(f"invoice number {data.number!r} is our own"):
+                same = await self._with_number(data.number)
+            ours = _ours(data.number, same, key)
             if ours is None:
                 raise
             return ours
@@ -136,18 +142,10 @@ class InvoiceCreate(Action[Invoice]):
 
         It is asked before, for QuickBooks takes a used number without a word where it numbers by itself.
         """
-        if not data.number:
-            return None
-        same = await self.connection.find("Invoice", query.equals("DocNumber", data.number))
-        for row in same:
-            if _mark(key) in str(row.get("PrivateNote") or ""):
-                return row
-        if same:
-            raise RejectedError(
-                f"invoice number {data.number!r} is already used in QuickBooks (id {same[0]['Id']})",
-                field="number",
-            )
-        return None
+        return _ours(data.number, await self._with_number(data.number), key) if data.number else None
+
+    async def _with_number(self, number: str) -> list[dict[str, Any]]:
+        return await self.connection.find("Invoice", query.equals("DocNumber", number))
 
     async def _custom_fields(self, custom: dict[str, Any]) -> list[dict[str, str]]:
         labels = sales_fields(await self.connection.preferences())
@@ -164,35 +162,31 @@ class InvoiceCreate(Action[Invoice]):
             fields.append({"DefinitionId": ident, "Name": labels[ident], "Type": "StringType", "StringValue": text})
         return fields
 
-    async def _check(self, data: Invoice, made: dict[str, Any], receipt: InvoiceReceipt) -> None:
-        inclusive = data.native.get("GlobalTaxCalculation") == "TaxInclusive"
-        booked = receipt.total_with_tax if inclusive else receipt.total
-        if booked != data.total:
-            raise DiscrepancyError(
-                f"invoice {receipt.number or receipt.id} comes to {booked} in QuickBooks, to {data.total} here",
-                receipt=receipt,
-                field="total",
-            )
-        wanted = (data.currency or "").upper()
-        if wanted and receipt.currency and receipt.currency != wanted:
-            raise DiscrepancyError(
-                f"invoice {receipt.number or receipt.id} is in {receipt.currency}, not {wanted}",
-                receipt=receipt,
-                field="currency",
-            )
-        if wanted and data.exchange_rate is None and made.get("ExchangeRate") == 1:
-            await self._check_rate(wanted, receipt)
 
-    async def _check_rate(self, currency: str, receipt: InvoiceReceipt) -> None:
-        # Foreign invoices without a rate have been booked one to one.
-        prefs = (await self.connection.preferences()).get("CurrencyPrefs")
-        home = inner(prefs, "HomeCurrency") if isinstance(prefs, dict) else None
-        if home is not None and home != currency:
-            raise DiscrepancyError(
-                f"invoice {receipt.id} is booked at 1 {currency} = 1 {home}; give exchange_rate",
-                receipt=receipt,
-                field="exchange_rate",
-            )
+def checked(
+    connection: QuickBooksConnection, data: Invoice, made: dict[str, Any], key: str, home: str | None
+) -> InvoiceReceipt:
+    """The receipt of an invoice that comes to what was asked for; else raises `DiscrepancyError`, with the receipt.
+
+    It asks nothing: a question that failed now would pass for a write that failed. `home` is the books' own currency.
+    """
+    receipt = receipt_of(connection, made).model_copy(update={"undo": {"key": key}})
+    number = receipt.number or receipt.id
+    inclusive = data.native.get("GlobalTaxCalculation") == "TaxInclusive"
+    booked = receipt.total_with_tax if inclusive else receipt.total
+    if booked != data.total:
+        said = f"invoice {number} comes to {booked} in QuickBooks, to {data.total} here"
+        raise DiscrepancyError(said, receipt=receipt, field="total")
+    wanted = (data.currency or "").upper()
+    if wanted and receipt.currency and receipt.currency != wanted:
+        said = f"invoice {number} is in {receipt.currency}, not {wanted}"
+        raise DiscrepancyError(said, receipt=receipt, field="currency")
+    # Foreign invoices without a rate have been booked one to one.
+    unrated = data.exchange_rate is None and made.get("ExchangeRate") == 1
+    if wanted and unrated and home not in (None, wanted):
+        said = f"invoice {number} is booked at 1 {wanted} = 1 {home}; give exchange_rate"
+        raise DiscrepancyError(said, receipt=receipt, field="exchange_rate")
+    return receipt
 
 
 def invoice_body(data: Invoice, key: str, lines: list[dict[str, Any]]) -> dict[str, Any]:
@@ -201,9 +195,9 @@ def invoice_body(data: Invoice, key: str, lines: list[dict[str, Any]]) -> dict[s
         if len(getattr(data, name) or "") > most:
             raise RejectedError(f"{name} is longer than the {most} characters that QuickBooks takes", field=name)
     own = str(data.native.get("PrivateNote") or data.note or "").strip()
-    note = "\n".join(part for part in (own, _mark(key)) if part)
+    note = "\n".join(part for part in (own, mark(key)) if part)
     if len(note) > _LONGEST_NOTE:
-        most = _LONGEST_NOTE - len(_mark(key)) - 1
+        most = _LONGEST_NOTE - len(mark(key)) - 1
         raise RejectedError(f"note is longer than the {most} characters that fit beside our key", field="note")
     body: dict[str, Any] = {"CustomerRef": {"value": data.customer_id}, "Line": lines, "PrivateNote": note}
     named = {
@@ -289,8 +283,16 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _mark(key: str) -> str:
-    return f"[crossdock {key}]"
+def _ours(number: str, same: list[dict[str, Any]], key: str) -> dict[str, Any] | None:
+    for row in same:
+        if carries(row, "PrivateNote", key):
+            return row
+    if same:
+        raise RejectedError(
+            f"invoice number {number!r} is already used in QuickBooks (id {same[0]['Id']})",
+            field="number",
+        )
+    return None
 
 
 def _money(value: Any, row: dict[str, Any]) -> Decimal:

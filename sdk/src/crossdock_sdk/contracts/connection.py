@@ -105,11 +105,12 @@ class Connection:
 
     @property
     def account(self) -> str:
-        """What tells this account from another one of the same vendor, as far as the settings tell.
+        """What tells this account from another one of the same vendor; no secret, and no I/O.
 
-        What was written in one account is never looked for, repeated or undone in another.
+        Writes made under one account are never looked for, repeated or undone in another: override it where the
+        address does not tell accounts apart, or may change while the account stays.
         """
-        return f"{self.connector}:{str(self.config.base_url).rstrip('/')}"
+        return f"{self.connector}:{self.config.base_url.rstrip('/')}"
 
     async def close(self) -> None:
         """Release sockets. Called once; nothing is called after it."""

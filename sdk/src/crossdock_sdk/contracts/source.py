@@ -88,4 +88,7 @@ class Source(ABC):
 
     @abstractmethod
     async def hydrate(self, event: Event) -> dict[str, Record]:
-        """Read the full records of the event's spec from the vendor. Raises `ConnectorError`."""
+        """Read the full records of the event's spec from the vendor. Raises `ConnectorError`.
+
+        A delivery may be late: if what it told of no longer holds, it raises `EventVoid`.
+        """
