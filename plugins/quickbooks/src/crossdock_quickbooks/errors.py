@@ -14,6 +14,7 @@ from crossdock_sdk import (
     RejectedError,
     Reply,
     TransientError,
+    UnavailableError,
 )
 from crossdock_sdk.http.errors import default_error, retry_after
 
@@ -60,7 +61,7 @@ def _kind(code: str, fault_type: str, message: str, reply: Reply) -> type[Connec
     unsettled = AmbiguousError if reply.write else TransientError
     # Whatever a failing server names as the reason, it may have written before it failed.
     if reply.write and reply.status >= 500:
-        return AmbiguousError
+        return UnavailableError if reply.status == 503 else AmbiguousError
     if code in _NO_ACCESS or (fault_type in _AUTH_TYPES and reply.status in (401, 403)):
         return AuthError
     if code in _NOT_FOUND:
