@@ -17,6 +17,7 @@ from crossdock.journal.base import Journal, NewEvent, NewRun
 from crossdock.mapping import MappingError
 from crossdock.metrics import RuntimeMetrics
 from crossdock.telemetry import RunTrace, Telemetry
+from crossdock.telemetry.story import webhook
 
 _log = logging.getLogger("crossdock.intake")
 
@@ -63,22 +64,27 @@ class Intake:
 
     async def receive(self, connection: str, request: WebhookRequest) -> Receiving:
         """Take one delivery in; returns once its runs are on disk. Raises `RefusedError`, `JournalError`."""
-        trace = self._telemetry.new_trace()
-        attributes = {"http.request.method": request.method, "url.path": request.path}
-        with self._telemetry.webhook_span(trace, f"webhook {connection}", attributes) as span:
+        trace, begun = self._telemetry.new_trace(), self._now()
+        with self._telemetry.inside(trace, trace.root_span_id):
             try:
-                taken = await self._take(connection, request, trace)
+                taken = await self._take(connection, request, trace, begun)
             except RefusedError as refused:
-                span.set_attribute("http.response.status_code", refused.status)
+                self._tell(trace, connection, begun, refused.status)
                 # A stranger chooses the name; only names of the configuration may become labels.
                 known = connection if connection in self._connections.names() else "unknown"
                 self._metrics.webhooks.add(known, f"refused_{refused.status}")
                 raise
-            span.set_attribute("http.response.status_code", 200)
-            self._count(connection, taken)
-            return taken
+        if not taken.runs:
+            self._tell(trace, connection, begun, 200)
+        self._count(connection, taken)
+        return taken
 
-    async def _take(self, connection: str, request: WebhookRequest, trace: RunTrace) -> Receiving:
+    def _tell(self, trace: RunTrace, connection: str, begun: datetime, status: int) -> None:
+        """The span of a delivery that starts no run; the others are told with their runs."""
+        told = webhook(connection, begun, self._now(), {"http.response.status_code": status})
+        self._telemetry.tell_root(trace, told)
+
+    async def _take(self, connection: str, request: WebhookRequest, trace: RunTrace, begun: datetime) -> Receiving:
         try:
             source = self._connections.source(connection)
         except ConfigError as error:
@@ -102,9 +108,11 @@ class Intake:
             # A bug of the connector: the vendor shall deliver again, once it is mended.
             _log.exception("the connector of %s failed over a delivery", connection)
             raise RefusedError(500, "the connector failed over the delivery") from None
-        return await self.accept(connection, events, trace)
+        return await self.accept(connection, events, trace, begun)
 
-    async def accept(self, connection: str, events: list[Event], trace: RunTrace) -> Receiving:
+    async def accept(
+        self, connection: str, events: list[Event], trace: RunTrace, received_at: datetime | None = None
+    ) -> Receiving:
         """Store events and the runs that they start, each event once however often it comes."""
         arrivals = []
         unrouted = 0
@@ -118,7 +126,7 @@ class Intake:
             for flow in wanted:
                 runs.append(self._new_run(flow, event, siblings))
                 siblings = trace.sibling()
-            arrivals.append((_new_event(event, trace), runs))
+            arrivals.append((_new_event(event, trace, received_at), runs))
         if not arrivals:
             return Receiving(unrouted=unrouted)
         accepted = await self._journal.accept(connection, arrivals)
@@ -143,8 +151,8 @@ class Intake:
                 self._metrics.webhooks.add(connection, outcome, amount=number)
 
 
-def _new_event(event: Event, trace: RunTrace) -> NewEvent:
-    return NewEvent(event.id, event.type, event.subject, event.data, event.occurred_at, trace.encode())
+def _new_event(event: Event, trace: RunTrace, received_at: datetime | None) -> NewEvent:
+    return NewEvent(event.id, event.type, event.subject, event.data, event.occurred_at, trace.encode(), received_at)
 
 
 def _key(flow: CompiledFlow, event: Event) -> str:

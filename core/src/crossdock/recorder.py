@@ -31,7 +31,7 @@ from crossdock.planning import Known
 from crossdock.program import Program
 from crossdock.saga import AUTH_PROBE, Apply, Decision, End, MakePlan, Stop, Undo, Wait, culprit, decide, why_held
 from crossdock.state import Run, Status, evolve, fold, leaves, undecided
-from crossdock.telemetry import RunTrace, Telemetry
+from crossdock.telemetry import PastSpan, RunTrace, Telemetry
 
 _log = logging.getLogger("crossdock.run")
 
@@ -58,6 +58,8 @@ class Job:
     unsaved: list[Outcome] = field(default_factory=list)
     """Steps that `run` has taken in and the journal has not: they are written with the intent that follows."""
     lease_until: datetime | None = None
+    spans: list[PastSpan] = field(default_factory=list)
+    """What is to be told of the run when it comes to a rest."""
     trace: RunTrace = field(init=False)
     known: Known = field(init=False)
 
@@ -218,9 +220,9 @@ class Recorder:
         _log.info("run %s", status, extra={"key": job.row.key, "status": str(status)})
         ok = status in {Status.SUCCEEDED, Status.IGNORED}
         named = {"crossdock.flow": job.row.flow, "crossdock.run": job.row.id, "crossdock.status": str(status)}
-        name, start = f"run {job.row.flow}", job.row.created_at
-        self.telemetry.emit_run_span(job.trace, name, start, self.now(), named, ok=ok, error=str(status))
-        self.telemetry.hurry()
+        error = None if ok else str(status)
+        told = PastSpan(f"run {job.row.flow}", job.row.created_at, self.now(), attributes=named, error=error)
+        self.telemetry.tell_run(job.trace, told)
 
 
 def _commits_at_once(job: Job, decision: Decision) -> bool:

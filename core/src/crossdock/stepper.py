@@ -24,7 +24,6 @@ from crossdock_sdk import (
     TransientError,
     jsonio,
 )
-from opentelemetry.trace import StatusCode
 from pydantic import ValidationError
 
 from crossdock.config.compiled import CompiledLeg
@@ -57,7 +56,7 @@ from crossdock.saga import (
     settles,
 )
 from crossdock.state import Heritage, LegState, Phase, Run, Status, evolve, fold, heritage, leg_key, undecided
-from crossdock.telemetry import Telemetry
+from crossdock.telemetry import PastSpan, Telemetry
 
 _WITH_INTENT = frozenset({"apply", "undo"})
 
@@ -196,12 +195,14 @@ class Stepper:
             raise RejectedError(f"{what} contains one of this installation's secrets; change one of the two")
 
     async def _plan(self, job: Job) -> Outcome:
-        with self._span(job, "plan", None, job.run.steps + 1):
-            try:
-                planned = plan_run(job.known, job.run)
-            except PlanError as error:
-                return Outcome(Checkpoint("plan", None, "failed", {"error": error.facts}, self.now()))
-            again = await self._earlier(job, planned.fingerprint)
+        begun = self.now()
+        try:
+            planned = plan_run(job.known, job.run)
+        except PlanError as error:
+            self._note_span(job, "plan", None, job.run.steps + 1, begun, str(error), {})
+            return Outcome(Checkpoint("plan", None, "failed", {"error": error.facts}, self.now()))
+        again = await self._earlier(job, planned.fingerprint)
+        self._note_span(job, "plan", None, job.run.steps + 1, begun, None, {})
         data: dict[str, Any] = {"inputs": planned.inputs, "fingerprint": planned.fingerprint}
         data |= {"again": again} if again else {}
         data |= {"changed": list(planned.changed)} if planned.changed else {}
@@ -360,12 +361,12 @@ class Stepper:
         """
         name = leg.name if leg else None
         connection = leg.leg.connection if leg else job.program.flow.source
-        started = time.perf_counter()
+        started, begun = time.perf_counter(), self.now()
         seq = job.run.steps if kind in _WITH_INTENT else job.run.steps + 1
         if kind == "before":
             # The intent that follows has this number.
             seq = -seq
-        with self._span(job, kind, leg, seq, **attributes) as span:
+        with self.telemetry.inside_step(job.trace, job.row.id, seq):
             try:
                 async with asyncio.timeout(self.timeout.total_seconds()):
                     data = await call()
@@ -374,11 +375,11 @@ class Stepper:
                 data = jsonio.loads(jsonio.dumps(data))
             except Exception as error:
                 data = self._facts(error, foreign)
-                span.set_status(StatusCode.ERROR, data["error"]["message"])
-                span.set_attribute("error.type", data["error"]["kind"])
                 phase = "failed"
             else:
                 phase = "done"
+        wrong = data["error"]["message"] if phase == "failed" else None
+        self._note_span(job, kind, leg, seq, begun, wrong, attributes)
         self.metrics.steps.observe(time.perf_counter() - started, kind, connection, phase)
         return Checkpoint(kind, name, phase, data, self.now())
 
@@ -398,13 +399,24 @@ class Stepper:
             data["receipt"] = jsonio.loads(jsonio.dumps(error.receipt))
         return data
 
-    def _span(self, job: Job, kind: str, leg: CompiledLeg | None, seq: int, **attributes: str) -> Any:
+    def _note_span(
+        self,
+        job: Job,
+        kind: str,
+        leg: CompiledLeg | None,
+        seq: int,
+        begun: datetime,
+        error: str | None,
+        more: Mapping[str, str],
+    ) -> None:
+        if not self.telemetry.recording:
+            return
         named = {"crossdock.flow": job.row.flow, "crossdock.run": job.row.id, "crossdock.step": kind}
         if leg:
             named |= {"crossdock.leg": leg.name, "crossdock.action": leg.leg.do}
-        named |= {f"crossdock.{k}": v for k, v in attributes.items()}
+        named |= {f"crossdock.{name}": value for name, value in more.items()}
         title = f"{kind} {leg.name}" if leg else kind
-        return self.telemetry.step_span(job.trace, job.row.id, seq, title, named)
+        job.spans.append(PastSpan(title, begun, self.now(), seq, named, error))
 
     def _input(self, job: Job, leg: CompiledLeg) -> Record:
         return leg_input(job.known, leg, job.run)

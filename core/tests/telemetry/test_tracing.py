@@ -1,18 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from crossdock.telemetry import REEMITTED, PastSpan, RunTrace, Telemetry, step_span_id
+from crossdock.telemetry import PastSpan, RunTrace, Telemetry, step_span_id
 from crossdock_sdk.redaction import MASK, Redactor
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,16 +42,27 @@ def attributes(span: Any) -> dict[str, Any]:
     return {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in span.attributes}
 
 
+@contextlib.contextmanager
+def step(
+    telemetry: Telemetry, run: RunTrace, seq: int, name: str, attributes: Any = None, error: str | None = None
+) -> Any:
+    """A step of run `r1` that is under way inside, and told after it."""
+    with telemetry.inside_step(run, "r1", seq):
+        yield
+    telemetry.tell_steps(run, "r1", [PastSpan(name, T0, T0, seq, attributes or {}, error)])
+
+
 async def test_a_run_is_one_tree_at_the_collector(collector: Any) -> None:
     telemetry = Telemetry("crossdock", Redactor(), env=to(collector))
     run = telemetry.new_trace()
-    with telemetry.webhook_span(run, "webhook crm", {"crossdock.connection": "crm"}):
+    with telemetry.inside(run, run.root_span_id):
         assert trace.get_current_span().get_span_context().span_id == run.root_span_id
-    with telemetry.step_span(run, "r1", 2, "apply invoice", {"amount": Decimal("10.10"), "none": None}):
+    telemetry.tell_root(run, PastSpan("webhook crm", T0, T0, attributes={"crossdock.connection": "crm"}))
+    with step(telemetry, run, 2, "apply invoice", {"amount": Decimal("10.10"), "none": None}):
         http = telemetry.tracer_provider.get_tracer("crossdock.sdk")
         with http.start_as_current_span("POST", kind=trace.SpanKind.CLIENT):
             pass
-    telemetry.emit_run_span(run, "run deal-to-invoice", T0, T0 + timedelta(seconds=3), ok=True)
+    telemetry.tell_run(run, PastSpan("run deal-to-invoice", T0, T0 + timedelta(seconds=3)))
     await stop(telemetry)
 
     assert tree(collector.spans) == {
@@ -69,17 +80,15 @@ async def test_a_run_is_one_tree_at_the_collector(collector: Any) -> None:
     assert collector.resource["service.name"] == "crossdock"
 
 
-async def test_a_successor_completes_the_tree_of_a_killed_process(collector: Any) -> None:
+async def test_a_call_hangs_from_a_step_that_another_process_tells(collector: Any) -> None:
     child = """
-import os, sys
+import os
 from crossdock.telemetry import Telemetry
 from crossdock_sdk.redaction import Redactor
 t = Telemetry("crossdock", Redactor())
 run = t.new_trace()
 print(run.encode(), flush=True)
-with t.webhook_span(run, "webhook"): pass
-with t.step_span(run, "r1", 1, "hydrate"): pass
-with t.step_span(run, "r1", 2, "apply"):
+with t.inside_step(run, "r1", 2):
     with t.tracer_provider.get_tracer("x").start_as_current_span("POST"): pass
     t.flush()
     os.kill(os.getpid(), 9)
@@ -88,75 +97,36 @@ with t.step_span(run, "r1", 2, "apply"):
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", child, stdout=subprocess.PIPE, env=env)
     written, _ = await process.communicate()
     run = RunTrace.decode(written.decode().strip())
-    assert {s.name for s in collector.spans} == {"webhook", "hydrate", "POST"}
+    assert {s.name for s in collector.spans} == {"POST"}
 
     telemetry = Telemetry("crossdock", Redactor(), env=to(collector))
-    second = timedelta(seconds=1)
-    webhook = PastSpan("webhook", T0, T0 + second)
-    hydrate = PastSpan("hydrate", T0, T0 + second, seq=1)
-    apply = PastSpan("apply", T0 + second, T0 + 9 * second, seq=2, error="interrupted")
-    for _ in range(2):
-        telemetry.reemit(run, "r1", root=webhook, steps=[hydrate, apply])
-    with telemetry.step_span(run, "r1", 3, "recover"):
-        pass
-    telemetry.emit_run_span(run, "run", T0, T0 + 10 * second, ok=True)
+    telemetry.tell_root(run, PastSpan("webhook", T0, T0))
+    telemetry.tell_steps(run, "r1", [PastSpan("apply", T0, T0, seq=2, error="interrupted")])
+    telemetry.tell_run(run, PastSpan("run", T0, T0))
     await stop(telemetry)
-
-    assert tree(collector.spans) == {
-        "webhook": None,
-        "run": "webhook",
-        "hydrate": "run",
-        "apply": "run",
-        "POST": "apply",
-        "recover": "run",
-    }
-    assert len({s.trace_id for s in collector.spans}) == 1
-    counts = Counter(s.span_id for s in collector.spans)
-    assert sorted(counts.values()) == [1, 1, 1, 1, 2, 2]
+    assert tree(collector.spans) == {"webhook": None, "run": "webhook", "apply": "run", "POST": "apply"}
     (cut,) = collector.named("apply")
     assert (cut.status.code, cut.status.message) == (2, "interrupted")
-    first, again = collector.named("hydrate")
-    assert REEMITTED not in attributes(first)
-    assert attributes(again) == {REEMITTED: True}
 
 
-async def test_what_a_process_told_itself_it_does_not_tell_again() -> None:
-    exporter = InMemorySpanExporter()
-    telemetry = Telemetry("crossdock", Redactor(), exporter=exporter)
-    run = telemetry.new_trace()
-    with telemetry.webhook_span(run, "webhook"), telemetry.step_span(run, "r", 1, "hydrate"):
-        pass
-    steps = [PastSpan("hydrate", T0, T0, seq=1), PastSpan("plan", T0, T0, seq=2)]
-    telemetry.reemit(run, "r", root=PastSpan("webhook", T0, T0), steps=steps)
-    await stop(telemetry)
-    assert [s.name for s in exporter.get_finished_spans()] == ["hydrate", "webhook", "plan"]
-
-
-async def test_a_hurry_exports_at_once_in_the_background(collector: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
-    telemetry = Telemetry("crossdock", Redactor(), env={**os.environ, **to(collector)})
-    with telemetry.step_span(telemetry.new_trace(), "r", 1, "s"):
-        pass
-    telemetry.hurry()
-    async with asyncio.timeout(10):
-        await collector.arrived.wait()
-    assert len(collector.spans) == 1
-    await stop(telemetry)
-
-
-async def test_an_exception_is_recorded_and_goes_on(collector: Any) -> None:
+async def test_an_exception_in_a_live_span_is_recorded_and_goes_on(collector: Any) -> None:
     telemetry = Telemetry("crossdock", Redactor(), env=to(collector))
     run = telemetry.new_trace()
-    with pytest.raises(ValueError, match="no such SKU"), telemetry.step_span(run, "r", 1, "apply"):
-        raise ValueError("no such SKU")
-    with pytest.raises(asyncio.CancelledError), telemetry.step_span(run, "r", 2, "cut off"):
-        raise asyncio.CancelledError
+    tracer = telemetry.tracer_provider.get_tracer("acme")
+    with telemetry.inside_step(run, "r1", 1):
+        with pytest.raises(ValueError, match="no such SKU"), tracer.start_as_current_span("lookup"):
+            raise ValueError("no such SKU")
+        with tracer.start_span("by hand") as span:
+            span.set_attributes({"a": 1, "b": Decimal("1.5")})
+            span.add_event("half way")
+            span.update_name("renamed")
     await stop(telemetry)
-    (apply,) = collector.named("apply")
-    assert (apply.status.code, apply.status.message) == (2, "ValueError: no such SKU")
-    assert [e.name for e in apply.events] == ["exception"]
-    (cut,) = collector.named("cut off")
-    assert (cut.status.code, cut.status.message, len(cut.events)) == (2, "cancelled", 0)
+    (lookup,) = collector.named("lookup")
+    assert (lookup.status.code, lookup.status.message) == (2, "ValueError: no such SKU")
+    assert [e.name for e in lookup.events] == ["exception"]
+    (renamed,) = collector.named("renamed")
+    assert attributes(renamed) == {"a": 1, "b": "1.5"}
+    assert renamed.parent_span_id == lookup.parent_span_id
 
 
 async def test_no_secret_reaches_the_collector(collector: Any) -> None:
@@ -171,9 +141,14 @@ async def test_no_secret_reaches_the_collector(collector: Any) -> None:
     }
     other = trace.SpanContext(1, 2, True, trace.TraceFlags(1))
 
+    tracer = telemetry.tracer_provider.get_tracer("acme")
+
     def leak() -> None:
         named = {**shown, "http.cookie": "unregistered-1"}
-        with telemetry.step_span(run, "r", 1, f"step {CANARY}", named) as span:
+        with (
+            telemetry.inside_step(run, "r1", 1),
+            tracer.start_as_current_span(f"step {CANARY}", attributes=named) as span,
+        ):
             span.add_event(f"event {CANARY}", shown)
             span.add_link(other, {"link": CANARY})
             span.set_attribute("url.full", "https://v.example/cb?code=unregistered-2&x=1")
@@ -183,7 +158,7 @@ async def test_no_secret_reaches_the_collector(collector: Any) -> None:
     with pytest.raises(RuntimeError):
         leak()
     past = PastSpan("told", T0, T0, attributes=shown, error=f"failed: {CANARY}", seq=9)
-    telemetry.reemit(run, "r", steps=[past])
+    telemetry.tell_steps(run, "r1", [past])
     await stop(telemetry)
     everything = b"".join(collector.bodies)
     assert len(collector.spans) == 2
@@ -200,7 +175,7 @@ async def test_a_value_is_cut_only_after_it_is_redacted(collector: Any, monkeypa
     redactor.add("secret-secret-secret")
     telemetry = Telemetry("crossdock", redactor, env=to(collector))
     attrs = {"a": "12345 secret-secret-secret", "b": ["secret-secret-secret", "0123456789abcdef"]}
-    with telemetry.step_span(telemetry.new_trace(), "r", 1, "s", attrs):
+    with step(telemetry, telemetry.new_trace(), 1, "s", attrs):
         pass
     await stop(telemetry)
     assert b"secret" not in b"".join(collector.bodies)
@@ -214,7 +189,7 @@ async def test_two_applications_do_not_mix_and_nothing_global_is_set(collector: 
     mine, other = InMemorySpanExporter(), InMemorySpanExporter()
     first = Telemetry("one", Redactor(), exporter=mine)
     second = Telemetry("two", Redactor(), exporter=other)
-    with first.step_span(first.new_trace(), "r", 1, "a"), second.step_span(second.new_trace(), "r", 1, "b"):
+    with step(first, first.new_trace(), 1, "a"), step(second, second.new_trace(), 1, "b"):
         pass
     await stop(first)
     await stop(second)
@@ -236,17 +211,15 @@ def test_without_an_exporter_ids_are_there_and_threads_are_not(env: dict[str, st
     telemetry = Telemetry("crossdock", Redactor(), env=env)
     run = telemetry.new_trace()
     assert not telemetry.recording
-    with telemetry.webhook_span(run, "webhook") as root:
-        assert not root.is_recording()
-    with telemetry.step_span(run, "r", 4, "apply", {"x": object()}):
+    with telemetry.inside_step(run, "r", 4):
         context = trace.get_current_span().get_span_context()
         assert trace.format_trace_id(context.trace_id) == run.hex
         assert context.span_id == step_span_id("r", 4)
         child = telemetry.tracer_provider.get_tracer("x").start_span("POST")
         assert child.get_span_context().trace_id == run.trace_id
     assert not trace.get_current_span().get_span_context().is_valid
-    telemetry.emit_run_span(run, "run", T0, T0, ok=True)
-    telemetry.reemit(run, "r", root=PastSpan("w", T0, T0))
+    telemetry.tell_run(run, PastSpan("run", T0, T0))
+    telemetry.tell_root(run, PastSpan("w", T0, T0))
     assert telemetry.flush()
     assert telemetry.shutdown()
     assert threading.active_count() == threads
@@ -269,7 +242,7 @@ def test_without_an_exporter_a_step_span_costs_microseconds() -> None:
     for _ in range(5):
         begun = time.process_time()
         for seq in range(500):
-            with telemetry.step_span(run, "r", seq, "apply", {"crossdock.leg": "invoice"}):
+            with telemetry.inside_step(run, "r", seq):
                 pass
         best = min(best, (time.process_time() - begun) / 500)
     assert best < 100e-6
@@ -285,11 +258,12 @@ async def test_the_sampler_decides_once_for_the_whole_tree(
     telemetry = Telemetry("crossdock", Redactor(), exporter=exporter)
     run = RunTrace.decode(telemetry.new_trace().encode())
     assert run.sampled is bool(kept)
-    with telemetry.webhook_span(run, "w"), telemetry.step_span(run, "r", 1, "s"):
+    telemetry.tell_root(run, PastSpan("w", T0, T0))
+    with step(telemetry, run, 1, "s"):
         child = telemetry.tracer_provider.get_tracer("x").start_span("POST")
         assert child.get_span_context().trace_id == run.trace_id
         child.end()
-    telemetry.emit_run_span(run, "run", T0, T0, ok=True)
+    telemetry.tell_run(run, PastSpan("run", T0, T0))
     await stop(telemetry)
     assert len(exporter.get_finished_spans()) == 4 * kept
 
@@ -297,12 +271,11 @@ async def test_the_sampler_decides_once_for_the_whole_tree(
 async def test_a_root_span_ignores_the_span_around_it() -> None:
     exporter = InMemorySpanExporter()
     telemetry = Telemetry("crossdock", Redactor(), exporter=exporter)
-    with telemetry.webhook_span(telemetry.new_trace(), "outer"):
-        inner = telemetry.new_trace()
-        with telemetry.webhook_span(inner, "inner"):
-            pass
+    outer, inner = telemetry.new_trace(), telemetry.new_trace()
+    with telemetry.inside(outer, outer.root_span_id):
+        telemetry.tell_root(inner, PastSpan("inner", T0, T0))
     await stop(telemetry)
-    (told,) = [s for s in exporter.get_finished_spans() if s.name == "inner"]
+    (told,) = exporter.get_finished_spans()
     assert told.parent is None
     assert told.context is not None
     assert told.context.trace_id == inner.trace_id
@@ -313,13 +286,13 @@ async def test_concurrent_steps_keep_their_own_ids_and_children() -> None:
     telemetry = Telemetry("crossdock", Redactor(), exporter=exporter)
     run = telemetry.new_trace()
 
-    async def step(seq: int) -> None:
-        with telemetry.step_span(run, "r", seq, f"step {seq}"):
+    async def perform(seq: int) -> None:
+        with step(telemetry, run, seq, f"step {seq}"):
             await asyncio.sleep(0)
             with telemetry.tracer_provider.get_tracer("x").start_as_current_span(f"call {seq}"):
                 await asyncio.sleep(0)
 
-    await asyncio.gather(*map(step, range(50)))
+    await asyncio.gather(*map(perform, range(50)))
     await stop(telemetry)
     spans = {s.name: s for s in exporter.get_finished_spans()}
     assert len(spans) == 100
@@ -327,14 +300,14 @@ async def test_concurrent_steps_keep_their_own_ids_and_children() -> None:
         parent, context = spans[f"call {seq}"].parent, spans[f"step {seq}"].context
         assert parent is not None
         assert context is not None
-        assert parent.span_id == context.span_id == step_span_id("r", seq)
+        assert parent.span_id == context.span_id == step_span_id("r1", seq)
 
 
-async def test_a_failed_run_says_why_and_links_what_it_replays() -> None:
+async def test_a_replay_links_what_it_replays_and_says_why_it_failed() -> None:
     exporter = InMemorySpanExporter()
     telemetry = Telemetry("crossdock", Redactor(), exporter=exporter)
     run, earlier = telemetry.new_trace(), telemetry.new_trace()
-    telemetry.emit_run_span(run, "run", T0, T0, ok=False, error="bad SKU", links=[earlier])
+    telemetry.tell_root(run, PastSpan("replay", T0, T0, error="bad SKU"), links=[earlier])
     await stop(telemetry)
     (told,) = exporter.get_finished_spans()
     assert (told.status.status_code, told.status.description) == (trace.StatusCode.ERROR, "bad SKU")
@@ -343,7 +316,7 @@ async def test_a_failed_run_says_why_and_links_what_it_replays() -> None:
 
 async def test_spans_leave_within_a_second_without_a_flush(collector: Any) -> None:
     telemetry = Telemetry("crossdock", Redactor(), env=to(collector))
-    with telemetry.step_span(telemetry.new_trace(), "r", 1, "s"):
+    with step(telemetry, telemetry.new_trace(), 1, "s"):
         pass
     async with asyncio.timeout(4):
         await collector.arrived.wait()
@@ -354,7 +327,7 @@ async def test_spans_leave_within_a_second_without_a_flush(collector: Any) -> No
 async def test_a_collector_that_does_not_answer_cannot_hold_up_the_stop(collector: Any) -> None:
     collector.stuck = asyncio.Event()
     telemetry = Telemetry("crossdock", Redactor(), env=to(collector))
-    with telemetry.step_span(telemetry.new_trace(), "r", 1, "s"):
+    with step(telemetry, telemetry.new_trace(), 1, "s"):
         pass
     assert not await asyncio.to_thread(telemetry.shutdown, 0.2)
     collector.stuck.set()
@@ -366,7 +339,7 @@ async def test_a_collector_that_does_not_answer_cannot_hold_up_the_stop(collecto
 
 async def test_the_service_name_of_the_environment_wins(collector: Any) -> None:
     telemetry = Telemetry("crossdock", Redactor(), env={**to(collector), "OTEL_SERVICE_NAME": "billing"})
-    with telemetry.step_span(telemetry.new_trace(), "r", 1, "s"):
+    with step(telemetry, telemetry.new_trace(), 1, "s"):
         pass
     await stop(telemetry)
     assert collector.resource["service.name"] == "billing"
@@ -380,7 +353,7 @@ async def test_standard_headers_and_resource_attributes_are_sent(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=named,deployment.environment=test")
     telemetry = Telemetry("crossdock", Redactor())
-    with telemetry.step_span(telemetry.new_trace(), "r", 1, "s"):
+    with step(telemetry, telemetry.new_trace(), 1, "s"):
         pass
     await stop(telemetry)
     assert collector.headers[0]["x-tenant"] == "t1"
@@ -395,7 +368,7 @@ class Failing(SpanExporter):
 
 async def test_a_failing_exporter_never_fails_the_work() -> None:
     telemetry = Telemetry("crossdock", Redactor(), exporter=Failing())
-    with telemetry.step_span(telemetry.new_trace(), "r", 1, "s"):
+    with step(telemetry, telemetry.new_trace(), 1, "s"):
         done = True
     assert done
     await stop(telemetry)
@@ -404,9 +377,9 @@ async def test_a_failing_exporter_never_fails_the_work() -> None:
 ids = st.integers(1, 2**64 - 1)
 
 
-@given(st.integers(1, 2**128 - 1), ids, ids, st.booleans())
-def test_a_run_trace_survives_the_journal(trace_id: int, root: int, run: int, sampled: bool) -> None:
-    whole = RunTrace(trace_id, root, run, sampled)
+@given(st.integers(1, 2**128 - 1), ids, ids, st.booleans(), st.booleans())
+def test_a_run_trace_survives_the_journal(trace_id: int, root: int, run: int, sampled: bool, bears: bool) -> None:
+    whole = RunTrace(trace_id, root, run, sampled, bears)
     assert RunTrace.decode(whole.encode()) == whole
 
 
@@ -432,6 +405,7 @@ def test_siblings_share_the_delivery_and_nothing_else() -> None:
     second = first.sibling()
     assert (second.trace_id, second.root_span_id) == (first.trace_id, first.root_span_id)
     assert second.run_span_id != first.run_span_id
+    assert (first.bears_root, second.bears_root) == (True, False)
 
 
 def test_step_span_ids_are_fixed_for_ever() -> None:

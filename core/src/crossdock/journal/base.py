@@ -140,6 +140,9 @@ class Journal(Protocol):
         """
         ...
 
+    async def mark_told(self, told: Mapping[str, int]) -> None:
+        """Note, by run id, up to which step spans have been exported. Runs that have ended are left alone."""
+
     async def heartbeat(self, claims: Sequence[Claim], lease_until: datetime) -> list[Claim]:
         """Prolong leases; returns the claims that are void."""
         ...

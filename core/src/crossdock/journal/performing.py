@@ -142,6 +142,11 @@ def nudge(db: sqlite3.Connection, run_id: str, steps: Sequence[StepValues], valu
     return True
 
 
+def mark_told(db: sqlite3.Connection, told: dict[str, int]) -> None:
+    """Note up to which step the spans of these runs have been exported."""
+    db.executemany(_SQL["mark_told"], [(steps, run_id) for run_id, steps in told.items()])
+
+
 def heartbeat(db: sqlite3.Connection, claims: Sequence[Claim], lease_until: int) -> list[Claim]:
     """Prolong leases; the claims that are void."""
     lost = []

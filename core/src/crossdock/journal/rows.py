@@ -27,6 +27,8 @@ class NewEvent:
     data: Mapping[str, Any]
     occurred_at: datetime | None = None
     trace: str = ""
+    received_at: datetime | None = None
+    """None: now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ class RunRow:
     waits_for: str | None
     takeovers: int
     fingerprint: str | None
+    told: int
+    """Up to which step the run's spans have been exported; -1: not even its root."""
 
 
 @dataclass(frozen=True, slots=True)

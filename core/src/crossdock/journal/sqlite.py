@@ -145,7 +145,7 @@ class SqliteJournal:
             "type": event.type,
             "subject": event.subject,
             "data": self._json(event.data),
-            "received_at": micros(self._now()),
+            "received_at": micros(event.received_at or self._now()),
             "occurred_at": micros_or_none(event.occurred_at),
             "trace": event.trace,
         }
@@ -221,6 +221,9 @@ class SqliteJournal:
         steps = self._step_values([checkpoint])
         values = {"due_at": micros(due_at), "now": micros(self._now())}
         return await self._write(partial(performing.nudge, run_id=run_id, steps=steps, values=values))
+
+    async def mark_told(self, told: Mapping[str, int]) -> None:
+        await self._write(partial(performing.mark_told, told=dict(told)))
 
     async def heartbeat(self, claims: Sequence[Claim], lease_until: datetime) -> list[Claim]:
         until = micros(lease_until)

@@ -8,19 +8,18 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from opentelemetry.trace import SpanKind
-
 from crossdock.alerts import Courier, blocked_alert, defect_alert, post, stuck_alert
 from crossdock.ids import owner_alive, owner_id
 from crossdock.journal.base import Checkpoint, ClaimedRun, Journal, JournalError, LeaseLost, RunRow, RunUpdate
 from crossdock.logs import bind
 from crossdock.program import ProgramError, Programs
 from crossdock.recorder import Job
+from crossdock.runners.teller import Teller
 from crossdock.saga import End, Stop, Wait, decide
 from crossdock.state import Phase, Run, Status, fold
 from crossdock.stepper import Stepper
 from crossdock.telemetry import RunTrace
-from crossdock.telemetry.story import in_hand, root, story
+from crossdock.telemetry.story import in_hand
 
 _log = logging.getLogger("crossdock.runner")
 
@@ -58,6 +57,7 @@ class LocalRunner:
         self._loops: list[asyncio.Task[None]] = []
         self._awake = asyncio.Event()
         self._stopping = False
+        self._teller = Teller(journal, stepper.telemetry)
         self._owed: list[ClaimedRun] = []
         """Runs that could not be given back, for the journal took no write."""
         self._stuck_runs: set[str] = set()
@@ -92,6 +92,7 @@ class LocalRunner:
         if self._driving:
             await asyncio.wait(self._driving, timeout=grace.total_seconds())
         await _cancelled([*self._driving, *self._loops])
+        await self._teller.stop()
 
     async def quiesced(self) -> None:
         """Wait until every run that is in hand now has been let go of."""
@@ -220,13 +221,14 @@ class LocalRunner:
         except ProgramError as error:
             await self._stuck(claimed, str(error))
             await self._stepper.recorder.put_off(job, str(error), self._now() + STUCK)
+        await self._teller.rested(job)
 
     async def _perform(self, claimed: ClaimedRun, job: Job) -> None:
         """Decide and perform until the run comes to a rest. Raises `ProgramError` if it cannot go on."""
         row, program = claimed.row, job.program
         if claimed.taken_over:
             await self._take_over(job)
-        await self._tell_earlier(job, claimed)
+        await self._teller.remember(job, claimed)
         if await self._stepper.pauses.lifted(row.waits_for, self._stepper.connections.names()):
             await self._stepper.recorder.note(job, "reconnect", {"connection": row.waits_for})
         decision = decide(program.plan, job.run, self._now())
@@ -254,21 +256,6 @@ class LocalRunner:
         asking = in_hand(decide(job.program.plan, job.run, self._now()), looks_first)
         facts = {"owner": self.owner, "cut_off": cut_off, "in_hand": asking}
         await self._stepper.recorder.note(job, "takeover", facts)
-
-    async def _tell_earlier(self, job: Job, claimed: ClaimedRun) -> None:
-        """Complete the trace of a run on which another process has worked, for that one may have been killed."""
-        telemetry, row = self._stepper.telemetry, job.row
-        if not telemetry.recording:
-            return
-        steps = await self._journal.steps(row.id) if claimed.taken_over else claimed.steps
-        past = story(steps, row.created_at)
-        if row.replay_of is None:
-            telemetry.reemit(job.trace, row.id, root=root(job.event, row), steps=past)
-            return
-        replayed = await self._journal.run(row.replay_of)
-        links = [RunTrace.decode(replayed.trace)] if replayed and replayed.trace else []
-        told = root(job.event, row)
-        telemetry.reemit(job.trace, row.id, root=told, steps=past, kind=SpanKind.INTERNAL, links=links)
 
     async def _damaged(self, claimed: ClaimedRun, damage: str) -> None:
         message = f"run {claimed.row.id}: what the database holds of it cannot be read: {damage}"

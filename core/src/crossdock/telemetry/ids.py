@@ -21,6 +21,7 @@ from opentelemetry.trace.propagation import set_span_in_context
 
 _SYSTEM = random.SystemRandom()
 _VERSION = "00"
+_BEARS_ROOT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class RunTrace:
     root_span_id: int
     run_span_id: int
     sampled: bool = True
+    bears_root: bool = True
+    """Of the runs that one delivery started, this one tells the root span."""
 
     @classmethod
     def new(cls, rng: random.Random = _SYSTEM) -> RunTrace:
@@ -39,7 +42,7 @@ class RunTrace:
 
     def sibling(self, rng: random.Random = _SYSTEM) -> RunTrace:
         """Another run that the same delivery started: same trace and root, its own run span."""
-        return replace(self, run_span_id=_span_id(rng))
+        return replace(self, run_span_id=_span_id(rng), bears_root=False)
 
     def encode(self) -> str:
         """One word of text for the journal: `00-<trace>-<root span>-<run span>-<flags>`."""
@@ -48,7 +51,8 @@ class RunTrace:
             format_span_id(self.root_span_id),
             format_span_id(self.run_span_id),
         )
-        return "-".join((_VERSION, *ids, "01" if self.sampled else "00"))
+        flags = (TraceFlags.SAMPLED if self.sampled else 0) | (_BEARS_ROOT if self.bears_root else 0)
+        return "-".join((_VERSION, *ids, f"{flags:02x}"))
 
     @classmethod
     def decode(cls, text: str) -> RunTrace:
@@ -60,7 +64,8 @@ class RunTrace:
         trace, root, run = (int(p, 16) for p in parts[1:4])
         if not (trace and root and run):
             raise ValueError(f"not a run trace: {text!r} (an id is zero)")
-        return cls(trace, root, run, bool(int(parts[4], 16) & TraceFlags.SAMPLED))
+        flags = int(parts[4], 16)
+        return cls(trace, root, run, bool(flags & TraceFlags.SAMPLED), bool(flags & _BEARS_ROOT))
 
     @property
     def hex(self) -> str:
@@ -79,7 +84,7 @@ class RunTrace:
 
 @dataclass(frozen=True, slots=True)
 class PastSpan:
-    """A span told from the journal. `error` is its status text or None; `seq` is a step's number."""
+    """A span that is over. `error` is its status text or None; `seq` is a step's number."""
 
     name: str
     start: datetime

@@ -1,80 +1,64 @@
-"""Building the OpenTelemetry SDK's provider. Only a process that exports pays for importing this."""
+"""What an application that exports spans needs of the OpenTelemetry SDK. Only such a process pays for importing it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Sampler
+from opentelemetry.trace import SpanKind
 
 from crossdock.redaction import Scrubber
 from crossdock.telemetry.export import RedactingExporter
+from crossdock.telemetry.spans import RuntimeTracerProvider
 
 _SCHEDULE_DELAY_MS = 500
 """Shorter than the specification's 5 s: what a killed process had not exported yet must be told again."""
 
 _logger = logging.getLogger(__name__)
-_preset: ContextVar[tuple[int, int] | None] = ContextVar("crossdock_preset_ids", default=None)
 
 
-class PresetIds(IdGenerator):
-    """Random ids, except inside `preset`."""
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Tracers, and the processor in which all their spans end."""
 
-    def __init__(self) -> None:
-        self._random = RandomIdGenerator()
+    tracers: RuntimeTracerProvider
+    processor: BatchSpanProcessor
+    sampler: Sampler
 
-    def generate_trace_id(self) -> int:
-        ids = _preset.get()
-        return ids[0] if ids else self._random.generate_trace_id()
+    def samples(self, trace_id: int) -> bool:
+        """Whether the spans of a new trace are to be recorded."""
+        verdict = self.sampler.should_sample(None, trace_id, "webhook", SpanKind.SERVER)
+        return bool(verdict.decision.is_sampled())  # type: ignore[no-untyped-call]  # the SDK's own gap
 
-    def generate_span_id(self) -> int:
-        ids = _preset.get()
-        return ids[1] if ids else self._random.generate_span_id()
+    def flush(self, timeout_ms: int) -> bool:
+        return self.processor.force_flush(timeout_ms)
 
-    def is_trace_id_random(self) -> bool:
-        return True
-
-
-@contextmanager
-def preset(trace_id: int, span_id: int) -> Iterator[None]:
-    """The span started inside has these ids. Start exactly one, and leave before it does its work."""
-    token = _preset.set((trace_id, span_id))
-    try:
-        yield
-    finally:
-        _preset.reset(token)
+    def shutdown(self) -> None:
+        self.processor.shutdown()  # type: ignore[no-untyped-call]  # the SDK's own gap
 
 
 def make_provider(
     service_name: str, version: str, scrubber: Scrubber, exporter: SpanExporter | None, env: Mapping[str, str]
-) -> TracerProvider:
+) -> Provider:
     """A provider that belongs to one application and exports in the background, redacted.
 
-    `exporter` replaces OTLP over HTTP. Sampler, batch sizes and limits are the standard `OTEL_*` variables of
-    the process.
+    `exporter` replaces OTLP over HTTP. Sampler, batch sizes and the length of values are the standard `OTEL_*`
+    variables of the process.
     """
-    limits = SpanLimits()
-    redacting = RedactingExporter(exporter or _otlp(env), scrubber, limits.max_attribute_length)
     # A value cut before it is redacted could keep the head of a secret: the exporter cuts, afterwards.
-    limits.max_attribute_length = limits.max_span_attribute_length = None
-    provider = TracerProvider(
-        resource=_resource(service_name, version, env),
-        shutdown_on_exit=False,
-        id_generator=PresetIds(),
-        span_limits=limits,
-        meter_provider=NoOpMeterProvider(),
-    )
+    redacting = RedactingExporter(exporter or _otlp(env), scrubber, SpanLimits().max_attribute_length)
     delay = None if env.get("OTEL_BSP_SCHEDULE_DELAY") else _SCHEDULE_DELAY_MS
-    provider.add_span_processor(
-        BatchSpanProcessor(redacting, schedule_delay_millis=delay, meter_provider=NoOpMeterProvider())
-    )
-    return provider
+    processor = BatchSpanProcessor(redacting, schedule_delay_millis=delay, meter_provider=NoOpMeterProvider())
+    resource = _resource(service_name, version, env)
+    # The SDK's provider is asked for the sampler that the environment names, and makes no spans.
+    sampler = TracerProvider(resource=resource, shutdown_on_exit=False, meter_provider=NoOpMeterProvider()).sampler
+    return Provider(RuntimeTracerProvider(resource, processor, sampler), processor, sampler)
 
 
 def _resource(service_name: str, version: str, env: Mapping[str, str]) -> Resource:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from datetime import datetime
+from typing import Any
 
 from crossdock.journal.base import RunRow, StoredEvent, StoredStep
 from crossdock.saga import Apply, Decision, Hydrate, Recover
@@ -16,8 +17,14 @@ _CUT_OFF = "interrupted: the process ended"
 def root(event: StoredEvent, row: RunRow) -> PastSpan:
     """What the run hangs from: the delivery that started it, or the wish to replay an earlier run."""
     if row.replay_of is None:
-        return PastSpan(f"webhook {event.connection}", event.received_at, event.received_at)
+        return webhook(event.connection, event.received_at, row.created_at, {"http.response.status_code": 200})
     return PastSpan("replay", row.created_at, row.created_at, attributes={"crossdock.replay_of": row.replay_of})
+
+
+def webhook(connection: str, start: datetime, end: datetime, answered: dict[str, Any]) -> PastSpan:
+    """One delivery, by the HTTP semantic conventions."""
+    asked = {"http.request.method": "POST", "url.path": f"/webhooks/{connection}"}
+    return PastSpan(f"webhook {connection}", start, end, attributes=asked | answered)
 
 
 def in_hand(decision: Decision, looks_first: Container[str]) -> str | None:

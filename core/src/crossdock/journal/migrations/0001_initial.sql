@@ -51,6 +51,7 @@ CREATE TABLE runs (
   takeovers INTEGER NOT NULL DEFAULT 0,
   fingerprint TEXT,
   step_count INTEGER NOT NULL DEFAULT 0,
+  told INTEGER NOT NULL DEFAULT -1,
   -- It ended, and something that it wrote stands or may stand.
   leaves INTEGER NOT NULL DEFAULT 0 CHECK (leaves IN (0, 1)),
   -- A person's step has come in since the last claim.

@@ -85,6 +85,9 @@ UPDATE runs
 SET nudged = 1, step_count = :step_count, due_at = MIN(COALESCE(due_at, :due_at), :due_at), updated_at = :now
 WHERE no = :no;
 
+-- name: mark_told
+UPDATE runs SET told = ? WHERE id = ? AND ended_at IS NULL;
+
 -- name: prolong_lease
 UPDATE runs SET lease_until = :lease_until WHERE id = :id AND fence = :fence AND owner = :owner;
 
