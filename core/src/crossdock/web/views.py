@@ -16,6 +16,11 @@ from crossdock.telemetry import RunTrace
 _UNSUCCESSFUL = frozenset({Status.HELD, Status.IN_DOUBT, Status.ROLLED_BACK, Status.DEAD, Status.CANCELLED})
 
 
+def shown_error(error: dict[str, Any] | None) -> dict[str, Any] | None:
+    """An error without what is only for our own waits."""
+    return None if error is None else {name: value for name, value in error.items() if name != "jitter"}
+
+
 def summary(row: RunRow) -> dict[str, Any]:
     """One run in a list."""
     return {
@@ -24,7 +29,7 @@ def summary(row: RunRow) -> dict[str, Any]:
         "key": row.key,
         "status": row.status,
         "leg": row.leg,
-        "error": row.error,
+        "error": shown_error(row.error),
         "created_at": row.created_at,
         "updated_at": row.updated_at,
         "due_at": row.due_at,
