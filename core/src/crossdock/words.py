@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+SURE = 0.7
+"""How alike two names are when one is taken for the other, so that what depends on it is checked too."""
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name most like `name`, or None if none is like it."""
+
+def nearest(name: str, names: Iterable[str], alike: float = 0.55) -> str | None:
+    """The name most like `name`, or None if none is like it; 1 would be equal."""
     choices = {n.casefold(): n for n in names}
-    found = difflib.get_close_matches(name.casefold(), list(choices), n=1, cutoff=0.55)
+    found = difflib.get_close_matches(name.casefold(), list(choices), n=1, cutoff=alike)
     return choices[found[0]] if found else None
 
 

@@ -107,6 +107,43 @@ def test_mistakes_are_placed_and_all_collected() -> None:
         template.evaluate({"deal": DEAL})
 
 
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("{{ a | uper }} and {{ b | lowr }}", ["unknown filter uper", "unknown filter lowr"]),
+        ("{{ (a | uper) ~ b[0:1] ~ c() }}", ["unknown filter uper", "a slice", "a call"]),
+        ("{{ a( }} and {{ b | lowr }}", ["cannot be read", "unknown filter lowr"]),
+        ("{{ '}}' | uper }} and {{ b( }}", ["cannot be read", "unknown filter uper"]),
+        ("{{ (a | uper) if (b | lowr) }}", ["unknown filter uper", "unknown filter lowr", "needs its `else`"]),
+        ("{{ f(a | uper, x=(b | lowr)) }}", ["unknown filter uper", "unknown filter lowr", "a call"]),
+        ("{{ a | uper(b | lowr) }}", ["unknown filter uper", "unknown filter lowr"]),
+        ("{{ a | uper }} {{ b | uper }}", ["unknown filter uper"]),
+        ("{{ a ** (b | lowr) }}", ["a power", "unknown filter lowr"]),
+    ],
+)
+def test_every_mistake_of_a_text_is_found(value: str, says: list[str]) -> None:
+    errors: list[ExpressionError] = []
+    compile_template(value, BOX, where="w", errors=errors)
+    assert len(errors) == len(says)
+    assert all(any(said in error.message for error in errors) for said in says), [str(error) for error in errors]
+
+
+@pytest.mark.parametrize(
+    ("value", "paths"),
+    [
+        ("{{ a.x | uper }} {{ b.y }} {{ c( }}", {"a.x", "b.y"}),
+        ("{{ a.x.upper() }} {{ f(b.y) }}", {"a.x", "b.y"}),
+        ("{{ (a.items | sotr('y') | first).x }}", {"a.items.*.y", "a.items.0.x"}),
+        ("{{ a.x if b.y }}", {"a.x", "b.y"}),
+    ],
+)
+def test_what_is_broken_still_tells_what_it_reads(value: str, paths: set[str]) -> None:
+    template = compile_template(value, BOX, where="w", errors=[])
+    assert {".".join(path) for path in template.reads} == paths
+    with pytest.raises(MappingError, match="crossdock check"):
+        template.evaluate({"a": {"x": 1}, "b": {"y": 1}})
+
+
 def test_a_mistake_in_one_item_says_which() -> None:
     deal = {"products": [{"code": "A", "price": 1}, {"code": "B", "price": "two"}]}
     with pytest.raises(MappingError) as caught:
@@ -132,6 +169,27 @@ def test_a_malformed_each_is_refused(value: Any, says: str) -> None:
     with pytest.raises(ExpressionError) as caught:
         compile_template(value, BOX, where="w")
     assert says in caught.value.message
+
+
+def test_a_misspelt_loop_is_still_a_loop() -> None:
+    errors: list[ExpressionError] = []
+    value = {"eech": "{{ a | sotr }}", "as": "x", "wiht": {"n": "{{ x.n | uper }}"}, "if": "{{ x.m }} and"}
+    template = compile_template({"lines": value}, BOX, where="w", errors=errors)
+    assert [(error.where, error.message) for error in errors] == [
+        ("w.lines.eech", "unknown key eech beside each; did you mean each?"),
+        ("w.lines.wiht", "unknown key wiht beside each; did you mean with?"),
+        ("w.lines.eech", "unknown filter sotr; did you mean sort?"),
+        ("w.lines.if", "must be one {{ expression }}"),
+        ("w.lines.*.n", "unknown filter uper; did you mean upper?"),
+    ]
+    seen = {leaf.where: (set(leaf.reads), set(loops)) for leaf, loops in template.leaves()}
+    assert seen["w.lines.*.n"] == ({("a", "*", "n")}, {"x"})
+    assert seen["w.lines.eech"] == ({("a",)}, set())
+
+
+def test_a_mapping_with_two_words_of_a_loop_is_none() -> None:
+    value = {"as": "x", "with": "y", "other": 1}
+    assert compile_template(value, BOX, where="w").evaluate({}) == value
 
 
 def test_each_needs_a_list() -> None:

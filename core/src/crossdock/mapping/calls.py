@@ -22,6 +22,7 @@ def call_filter(
 ) -> Expr:
     """`base | found(positional, named)`; `texts` has the positional arguments that are written-out texts."""
     _check_arguments(found, len(positional), named)
+    _check_first(found, texts)
     steps = _field_argument(found, texts, named)
     arguments = [*positional, *named.values()]
     refs, reads = _reading(found.reads, base, steps)
@@ -45,6 +46,14 @@ def _check_arguments(found: Filter, count: int, named: Mapping[str, Expr]) -> No
         raise Fault(f"{found.name}: {error}") from None
     except ValueError:
         return
+
+
+def _check_first(found: Filter, texts: Sequence[str | None]) -> None:
+    if found.argument is not None and texts and texts[0] is not None:
+        try:
+            found.argument(texts[0])
+        except Fault as fault:
+            raise Fault(f"{found.name}: {fault}") from None
 
 
 def _field_argument(found: Filter, texts: Sequence[str | None], named: Mapping[str, Expr]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,7 @@ from crossdock.mapping.filters import Filter
 from crossdock.mapping.operators import ARITHMETIC, arithmetic, compare, join_text, negative, positive, truth
 from crossdock.mapping.paths import EVERY, PRESENCE, Path, field, item
 from crossdock.mapping.values import Unknown, bounded
-from crossdock.words import did_you_mean
+from crossdock.words import SURE, did_you_mean, nearest
 
 MAX_DEPTH = 60
 
@@ -29,26 +30,44 @@ _REFUSED: dict[type[nodes.Node], str] = {
 
 
 class Compiler:
-    """Compiles expressions of one place. `local` maps a loop variable to the paths of what it stands for."""
+    """Compiles expressions of one place. `local` maps a loop variable to the paths of what it stands for.
+
+    Writers compile what is inside before they complain, so that one mistake hides none of the others.
+    """
 
     def __init__(self, filters: Mapping[str, Filter], local: Mapping[str, frozenset[Path]]) -> None:
         self.filters = filters
         self.local = local
+        self.faults: list[str] = []
+        """What is not allowed, in the order in which it was found."""
         self._depth = 0
+        self._inside: list[Expr] = []
 
     def compile(self, node: nodes.Node) -> Expr:
-        """The compiled expression. Raises `Fault` for what is not allowed."""
-        write = _WRITERS.get(type(node))
-        if write is None:
-            name = type(node).__name__.lower()
-            raise Fault(_REFUSED.get(type(node), f"{name} is not allowed in an expression"))
-        if self._depth >= MAX_DEPTH:
-            raise Fault(f"nested more than {MAX_DEPTH} deep")
+        """The compiled expression; one with `faults` still tells what it reads, but cannot be computed."""
+        around, self._inside = self._inside, []
         self._depth += 1
         try:
-            return write(self, node)
+            made = self._write(node)
+        except Fault as fault:
+            self.faults.append(str(fault))
+            made = self._broken()
         finally:
             self._depth -= 1
+            self._inside = around
+        around.append(made)
+        return made
+
+    def _write(self, node: nodes.Node) -> Expr:
+        if self._depth > MAX_DEPTH:
+            raise Fault(f"nested more than {MAX_DEPTH} deep")
+        write = _WRITERS.get(type(node))
+        if write is not None:
+            return write(self, node)
+        for part in _parts(node):
+            self.compile(part)
+        name = type(node).__name__.lower()
+        raise Fault(_REFUSED.get(type(node), f"{name} is not allowed in an expression"))
 
     def data(self, node: nodes.TemplateData) -> Expr:
         return _constant(node.data)
@@ -69,7 +88,8 @@ class Compiler:
         return Expr(run, name, refs=self.local.get(name, frozenset({(name,)})))
 
     def getattr(self, node: nodes.Getattr) -> Expr:
-        return self._field(self.compile(node.node), _safe(node.attr))
+        base = self.compile(node.node)
+        return self._field(base, _safe(node.attr))
 
     def getitem(self, node: nodes.Getitem) -> Expr:
         base, key = self.compile(node.node), _constant_key(node.arg)
@@ -99,11 +119,11 @@ class Compiler:
         return _combined(parts, lambda frame: [part.run(frame) for part in parts], "the list")
 
     def dict(self, node: nodes.Dict) -> Expr:
+        parts = [self.compile(pair.value) for pair in node.items]
         keys = [_constant_key(pair.key) for pair in node.items]
         names = [_safe(key) for key in keys if isinstance(key, str)]
         if len(set(names)) < len(keys):
             raise Fault("the keys of a record must be different texts")
-        parts = [self.compile(pair.value) for pair in node.items]
 
         def run(frame: Frame) -> Any:
             return {name: part.run(frame) for name, part in zip(names, parts, strict=True)}
@@ -146,9 +166,10 @@ class Compiler:
         return _either([left, right], run, reads=NOTHING)
 
     def condition(self, node: nodes.CondExpr) -> Expr:
+        test, yes = self.compile(node.test), self.compile(node.expr1)
         if node.expr2 is None:
             raise Fault("an `if` needs its `else`: {{ a if condition else b }}")
-        test, yes, no = self.compile(node.test), self.compile(node.expr1), self.compile(node.expr2)
+        no = self.compile(node.expr2)
 
         def run(frame: Frame) -> Any:
             decided = test.run(frame)
@@ -183,15 +204,35 @@ class Compiler:
         return _combined(parts, lambda frame: join_text([part.run(frame) for part in parts]), "the text")
 
     def filter(self, node: nodes.Filter) -> Expr:
-        if node.node is None or node.dyn_args is not None or node.dyn_kwargs is not None:
-            raise Fault(f"* and ** are not allowed in {node.name}(…)")
-        found = self.filters.get(node.name)
-        if found is None:
-            raise Fault(f"unknown filter {node.name}{did_you_mean(node.name, self.filters)}")
-        base = self.compile(node.node)
+        base = self.compile(node.node or nodes.Const(None))
         positional = [self.compile(argument) for argument in node.args]
         named = {str(pair.key): self.compile(pair.value) for pair in node.kwargs}
-        return call_filter(found, base, positional, named, [_text_of(argument) for argument in node.args])
+        if node.node is None or node.dyn_args is not None or node.dyn_kwargs is not None:
+            raise Fault(f"* and ** are not allowed in {node.name}(…)")
+        texts = [_text_of(argument) for argument in node.args]
+        if node.name in self.filters:
+            return call_filter(self.filters[node.name], base, positional, named, texts)
+        self.faults.append(f"unknown filter {node.name}{did_you_mean(node.name, self.filters)}")
+        meant = self.filters.get(nearest(node.name, self.filters, SURE) or "")
+        with contextlib.suppress(Fault):
+            return call_filter(meant, base, positional, named, texts) if meant else self._broken()
+        return self._broken()
+
+    def _broken(self) -> Expr:
+        return _combined(self._inside, _not_computed, "the value")
+
+
+def _parts(node: nodes.Node) -> list[nodes.Expr]:
+    """What is inside a node that is not allowed, and can be right or wrong by itself."""
+    parts = list(node.iter_child_nodes(exclude=("node",) if isinstance(node, nodes.Call) else None))
+    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr):
+        parts = [node.node.node, *parts]
+    parts = [part.value if isinstance(part, nodes.Keyword) else part for part in parts]
+    return [part for part in parts if isinstance(part, nodes.Expr)]
+
+
+def _not_computed(frame: Frame) -> Any:
+    raise Fault("the expression has mistakes; `crossdock check` shows them")
 
 
 def _text_of(node: nodes.Node) -> str | None:

@@ -25,6 +25,7 @@ _REFUSED = {
     "raw_begin": "statements ({% … %}) are not part of the expression language",
     "comment_begin": "comments ({# … #}) are not part of the expression language; use a YAML comment",
 }
+_PIECE = re.compile(r"""\{\{(?:'[^']*'|"[^"]*"|[^'"])*?\}\}""")
 _ESCAPE = re.compile(r"\\(.?)", re.DOTALL)
 _ESCAPED = {"\\": "\\", "'": "'", '"': '"', "n": "\n", "t": "\t"}
 _OPEN, _CLOSE = frozenset("([{"), frozenset(")]}")
@@ -33,6 +34,11 @@ _OPEN, _CLOSE = frozenset("([{"), frozenset(")]}")
 def is_plain(source: str) -> bool:
     """Whether the text has nothing in it for the parser."""
     return not any(mark in source for mark in ("{{", "{%", "{#"))
+
+
+def pieces(source: str) -> list[str]:
+    """Each `{{ … }}` of a text that cannot be read whole; nothing of one that is longer than people write."""
+    return _PIECE.findall(source) if len(source) <= MAX_EXPRESSION else []
 
 
 def parse(source: str) -> list[nodes.Expr]:

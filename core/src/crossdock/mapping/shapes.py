@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
 from crossdock.mapping.paths import PRESENCE, Path
-from crossdock.words import did_you_mean, nearest
+from crossdock.words import SURE, did_you_mean, nearest
 
 FREE = ("custom", "native")
 """Fields of every record whose keys are the account's or the vendor's."""
@@ -51,36 +51,41 @@ def fields_of(model: type[BaseModel], *, computed: bool = True) -> dict[str, Sha
     return shapes
 
 
-def wrong_step(roots: Mapping[str, Mapping[str, Shape]], path: Path) -> str | None:
-    """What is wrong with reading `path` from records with those fields, in one line; None if nothing is."""
+def wrong_steps(roots: Mapping[str, Mapping[str, Shape]], path: Path) -> Iterator[str]:
+    """What is wrong with reading `path` from records with those fields; after a wrong name goes the right one."""
     names: Mapping[str, Shape] | None = roots.get(path[0])
-    here = path[0]
-    shape = Shape()
-    for step in path[1:]:
+    here, shape = path[0], Shape()
+    for index, step in enumerate(path[1:], 1):
         if step == PRESENCE:
-            return None
+            return
         if names is None:
-            return f"{here} has no fields, so there is no {here}.{step}" if not shape.many else _of_list(here, step)
+            yield f"{here} has no fields, so there is no {here}.{step}" if not shape.many else _of_list(here, step)
+            return
+        meant: str | None = step
         if step not in names:
-            return _unknown(here, step, names)
-        shape, here = names[step], f"{here}.{step}"
+            yield _unknown(here, step, names)
+            meant = nearest(step, names, SURE)
+        if meant is None:
+            return
+        shape, here = names[meant], f"{here}.{meant}"
         if shape.free:
-            return None
+            return
         if shape.many:
-            return _below_list(shape, here, path[path.index(step) + 1 :])
+            yield from _below_list(shape, here, path[index + 1 :])
+            return
         names = fields_of(shape.model) if shape.model else None
-    return None
 
 
-def _below_list(shape: Shape, here: str, rest: Path) -> str | None:
+def _below_list(shape: Shape, here: str, rest: Path) -> Iterator[str]:
     if not rest or rest == (PRESENCE,):
-        return None
+        return
     if not (rest[0] == "*" or rest[0].lstrip("-").isdecimal()):
-        return _of_list(here, rest[0])
-    if shape.model is None:
-        return f"{here} holds no records, so there is no {'.'.join(rest[1:])}" if rest[1:] else None
-    item = f"{here}.{rest[0]}"
-    return wrong_step({item: fields_of(shape.model)}, (item, *rest[1:]))
+        yield _of_list(here, rest[0])
+    elif shape.model is not None:
+        item = f"{here}.{rest[0]}"
+        yield from wrong_steps({item: fields_of(shape.model)}, (item, *rest[1:]))
+    elif rest[1:]:
+        yield f"{here} holds no records, so there is no {'.'.join(rest[1:])}"
 
 
 def _of_list(here: str, step: str) -> str:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from jinja2 import nodes
 
 from crossdock.mapping.compiling import Compiler
 from crossdock.mapping.errors import ExpressionError, Fault, MappingError
-from crossdock.mapping.expr import NOTHING, Expr, Frame
+from crossdock.mapping.expr import NOTHING, Expr, Frame, used_filters
 from crossdock.mapping.filters import Filter
+from crossdock.mapping.loops import Loop, is_loop, read_loop
 from crossdock.mapping.operators import join_text, truth
-from crossdock.mapping.parsing import is_plain, parse
+from crossdock.mapping.parsing import is_plain, parse, pieces
 from crossdock.mapping.paths import EVERY, Path
 from crossdock.mapping.values import Unknown, kind, plain
-from crossdock.words import did_you_mean
 
 Shape: TypeAlias = Literal["constant", "expression", "text", "mapping", "list", "each", "broken"]
-_EACH_KEYS = ("each", "as", "with", "if")
+Loops: TypeAlias = Mapping[str, frozenset[Path]]
+"""Loop variables, and the paths of what each stands for."""
 MAX_NESTING = 20
 
 
@@ -28,7 +30,8 @@ class Template:
     """A compiled value. `where` is its place in the file, `source` what the file says.
 
     `parts` are the values of a mapping by key, of a list by index, and the body of an `each` under `*`;
-    `each`, `as_` and `condition` belong to the `each` form. `reads` has loop variables resolved.
+    `each`, `as_` and `condition` belong to the `each` form. `reads` has loop variables resolved. What is broken
+    still tells, for `crossdock check`, what is known of it.
     """
 
     where: str
@@ -55,16 +58,18 @@ class Template:
         except RecursionError:
             raise MappingError(self.where, "nested too deeply") from None
 
-    def leaves(self) -> Iterator[Template]:
-        """Every scalar in the value, the `each` and `if` of loops included, in the order of the file."""
+    def leaves(self, loops: Loops = MappingProxyType({})) -> Iterator[tuple[Template, Loops]]:
+        """Every scalar in the value, the `each` and `if` of loops included, with the loop variables that it sees."""
         if self.each is not None:
-            yield from self.each.leaves()
+            yield from self.each.leaves(loops)
+        expr = self.each.expr if self.each else None
+        inner = {**loops, self.as_: expr.beneath(EVERY) if expr else NOTHING} if self.as_ else loops
         if self.condition is not None:
-            yield from self.condition.leaves()
+            yield from self.condition.leaves(inner)
         for part in self.parts.values():
-            yield from part.leaves()
+            yield from part.leaves(inner)
         if self.shape in ("constant", "expression", "text", "broken"):
-            yield self
+            yield self, loops
 
     def run(self, frame: Frame) -> Any:
         """The value within a frame, not yet checked to be plain. For this room; others call `evaluate`."""
@@ -74,7 +79,7 @@ class Template:
             return [part.run(frame) for part in self.parts.values()]
         if self.shape == "each":
             return self._loop(frame)
-        if self.expr is None:
+        if self.shape == "broken" or self.expr is None:
             raise MappingError(self.where, "the expression has mistakes; `crossdock check` shows them")
         try:
             return self.expr.run(frame)
@@ -136,7 +141,7 @@ class _TemplateCompiler:
         if isinstance(value, str):
             return self._text(value, where, local)
         if isinstance(value, Mapping):
-            return (self._each if "each" in value else self._mapping)(value, where, local, depth)
+            return (self._each if is_loop(value) else self._mapping)(value, where, local, depth)
         if isinstance(value, (list, tuple)):
             named = {str(index): part for index, part in enumerate(value)}
             parts = {k: self.compile(part, f"{where}.{k}", local, depth + 1) for k, part in named.items()}
@@ -156,78 +161,76 @@ class _TemplateCompiler:
             if len(source) > 65_536:
                 return self._broken(source, where, "the text is longer than 65536 characters")
             return Template(where, source, "constant", constant=True, expr=Expr(lambda frame: source, "the text"))
+        compiler = Compiler(self._filters, local)
         try:
-            stripped = parse(source.strip())
-            if len(stripped) == 1 and not isinstance(stripped[0], nodes.TemplateData):
-                expr = Compiler(self._filters, local).compile(stripped[0])
-                return _leaf(where, source, "expression", expr)
-            parts = [Compiler(self._filters, local).compile(node) for node in parse(source)]
-        except Fault as fault:
-            return self._broken(source, where, str(fault))
+            found, alone = _read(source, compiler.faults)
+            parts = [compiler.compile(node) for node in found]
         except RecursionError:
             return self._broken(source, where, "nested too deeply")
-        reads = frozenset(path for part in parts for path in part.consumed)
-        names = frozenset(name for part in parts for name in part.filters)
-        joined = Expr(
-            lambda frame: join_text([part.run(frame) for part in parts]),
-            "the text",
-            NOTHING,
-            reads,
-            names,
-            all(part.constant for part in parts),
-        )
-        return _leaf(where, source, "text", joined)
+        made = parts[0] if alone else _joined(parts)
+        template = _leaf(where, source, "expression" if alone else "text", made)
+        self._errors += [ExpressionError(where, fault) for fault in dict.fromkeys(compiler.faults)]
+        return replace(template, shape="broken", constant=False) if compiler.faults else template
 
     def _each(self, value: Mapping[str, Any], where: str, local: _Local, depth: int) -> Template:
-        mistake = _each_mistake(value, local)
-        if mistake:
-            return self._broken(value, where, mistake)
-        each = self._text(value["each"], f"{where}.each", local)
-        if each.shape not in ("expression", "broken"):
-            each = self._broken(value["each"], f"{where}.each", "must be one {{ expression }} that gives a list")
-        expr = each.expr
-        inner = {**local, value["as"]: expr.beneath(EVERY) if expr else NOTHING}
-        condition = self._condition(value, where, inner)
-        body = self.compile(value["with"], f"{where}.{EVERY}", inner, depth + 1)
+        loop = read_loop(value, local)
+        self._errors += [ExpressionError(f"{where}.{key}" if key else where, said) for key, said in loop.mistakes]
+        each = self._one(loop, "each", where, local, "must be one {{ expression }} that gives a list")
+        expr = each.expr if each else None
+        inner = {**local, loop.name: expr.beneath(EVERY) if expr else NOTHING} if loop.name else local
+        condition = self._one(loop, "if", where, inner, "must be one {{ expression }}")
+        body = self.compile(value.get(loop.keys.get("with", "")), f"{where}.{EVERY}", inner, depth + 1)
+        # Without the loop's name, all that the body says of its items would look wrong.
+        parts = {EVERY: body} if loop.name else {}
+        made = Template(where, value, "each", parts=parts, each=each, as_=loop.name, condition=condition)
+        if loop.mistakes:
+            return replace(made, shape="broken")
         reads = (expr.noticed if expr else NOTHING) | body.reads | (condition.reads if condition else NOTHING)
-        return Template(
-            where,
-            value,
-            "each",
-            reads,
-            each.filters | body.filters | (condition.filters if condition else frozenset()),
-            parts={EVERY: body},
-            each=each,
-            as_=value["as"],
-            condition=condition,
-        )
+        filters = (part.filters for part in (each, body, condition) if part)
+        return replace(made, reads=reads, filters=frozenset(name for names in filters for name in names))
 
-    def _condition(self, value: Mapping[str, Any], where: str, local: _Local) -> Template | None:
-        if "if" not in value:
+    def _one(self, loop: Loop, key: str, where: str, local: _Local, message: str) -> Template | None:
+        """The expression under `each` or `if` of a loop."""
+        source = loop.text(key)
+        if source is None:
             return None
-        condition = self._text(value["if"], f"{where}.if", local)
-        if condition.shape not in ("expression", "broken"):
-            return self._broken(value["if"], f"{where}.if", "must be one {{ expression }}")
-        return condition
+        where = f"{where}.{loop.keys[key]}"
+        made = self._text(source, where, local)
+        return made if made.shape in ("expression", "broken") else self._broken(source, where, message)
 
     def _broken(self, source: Any, where: str, message: str) -> Template:
         self._errors.append(ExpressionError(where, message))
         return Template(where, source, "broken")
 
 
-def _each_mistake(value: Mapping[str, Any], local: _Local) -> str | None:
-    for key in value:
-        if key not in _EACH_KEYS:
-            return f"unknown key {key} beside each{did_you_mean(str(key), _EACH_KEYS)}"
-    for key in ("as", "with"):
-        if key not in value:
-            return f"each needs {key}: write {{each: …, as: item, with: …}}"
-    if not isinstance(value["each"], str) or not isinstance(value.get("if", ""), str):
-        return "each and if must be {{ expressions }}"
-    name = value["as"]
-    if not isinstance(name, str) or not name.isidentifier() or name.startswith("__"):
-        return "as must be a name such as product"
-    return f"{name} is already the name of an outer loop's item" if name in local else None
+def _read(source: str, faults: list[str]) -> tuple[list[nodes.Expr], bool]:
+    """The parts of a text, and whether it is one expression alone; of one that cannot be read, what can."""
+    try:
+        stripped = parse(source.strip())
+        alone = len(stripped) == 1 and not isinstance(stripped[0], nodes.TemplateData)
+        return (stripped if alone else parse(source)), alone
+    except Fault as fault:
+        parts: list[nodes.Expr] = []
+        before = len(faults)
+        for piece in pieces(source):
+            try:
+                parts += parse(piece)
+            except Fault as wrong:
+                faults.append(str(wrong))
+        if len(faults) == before:
+            faults.append(str(fault))
+        return parts, False
+
+
+def _joined(parts: Sequence[Expr]) -> Expr:
+    return Expr(
+        lambda frame: join_text([part.run(frame) for part in parts]),
+        "the text",
+        NOTHING,
+        frozenset(path for part in parts for path in part.consumed),
+        used_filters(parts),
+        all(part.constant for part in parts),
+    )
 
 
 def _leaf(where: str, source: str, shape: Shape, expr: Expr) -> Template:

@@ -41,6 +41,8 @@ class Filter:
     reads: Reads = Reads.WHOLE
     takes_field: bool = False
     takes_null: bool = False
+    argument: Callable[[str], Any] | None = None
+    """Raises `Fault` for a first argument, written out as text, that can never be right."""
 
 
 def whole(value: Any, what: str) -> int:

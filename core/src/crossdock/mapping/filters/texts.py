@@ -65,10 +65,15 @@ def join(value: Any, separator: Any = ", ") -> str:
 _MISSING = object()
 
 
+def _table(name: Any, tables: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    if name in tables:
+        return tables[name]
+    hint = did_you_mean(str(name), tables)
+    raise Fault(f"unknown table {name}{hint or f'; add it to the flow: `tables: {{{name}: {{…}}}}`'}")
+
+
 def lookup(value: Any, table: Any, fallback: Any = _MISSING, *, tables: Mapping[str, Mapping[str, Any]]) -> Any:
-    if table not in tables:
-        raise Fault(f"unknown table {table}{did_you_mean(str(table), tables)}")
-    rows, key = tables[table], text(value)
+    rows, key = _table(table, tables), text(value)
     if key in rows:
         return rows[key]
     if fallback is _MISSING:
@@ -128,6 +133,7 @@ def text_filters(tables: Mapping[str, Mapping[str, Any]]) -> tuple[Filter, ...]:
             "The row of a table of the flow; without a fallback, a missing row is an error.",
             '{{ "net 30" | lookup("terms") }}',
             '"3"',
+            argument=partial(_table, tables=tables),
         ),
         Filter("country", country, "ISO 3166 alpha-2 code of a country.", '{{ "Germany" | country }}', '"DE"'),
         Filter(
@@ -136,5 +142,6 @@ def text_filters(tables: Mapping[str, Mapping[str, Any]]) -> tuple[Filter, ...]:
             "International form; a national number loses its leading 0 and gets the country's calling code.",
             '{{ "(030) 901820" | phone("DE") }}',
             '"+4930901820"',
+            argument=country,
         ),
     )

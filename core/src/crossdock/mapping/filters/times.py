@@ -121,5 +121,6 @@ def time_filters(zone: str) -> tuple[Filter, ...]:
             "The same instant on the clocks of a zone; without a name, the flow's.",
             '{{ "2026-07-01T10:00:00+00:00" | in_zone("Europe/Berlin") | date("%H:%M") }}',
             '"12:00"',
+            argument=_zone,
         ),
     )
