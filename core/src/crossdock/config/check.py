@@ -10,14 +10,18 @@ from crossdock_sdk import EventSpec
 from crossdock.config.compiled import CompiledFlow, CompiledLeg, compile_flow
 from crossdock.config.inputs import input_findings
 from crossdock.config.models import Flow
+from crossdock.config.names import Named, Names
 from crossdock.config.patterns import names_a_field
 from crossdock.config.problems import Finding, finding
+from crossdock.config.salvage import Salvage
 from crossdock.mapping import ExpressionError, Path, Template
-from crossdock.mapping.shapes import Shape, fields_of, wrong_step
+from crossdock.mapping.shapes import Shape, fields_of, wrong_steps
+from crossdock.mapping.template import Loops
 from crossdock.plugins import Registry
-from crossdock.words import did_you_mean
+from crossdock.words import did_you_mean, nearest
 
 _Roots = Mapping[str, Mapping[str, Shape]]
+_NO_LOOPS: Loops = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +32,26 @@ class Checked:
     findings: tuple[Finding, ...]
 
 
-def check_flow(
-    flow: Flow,
-    registry: Registry,
-    connectors: Mapping[str, str | None],
-    *,
-    lost: frozenset[str] = frozenset(),
-    event_known: bool = True,
-) -> Checked:
-    """Check one flow. `connectors` has every connection; None where its connector is not known.
+def check_flow(flow: Flow, salvaged: Salvage, registry: Registry, names: Names) -> Checked:
+    """Check one flow. What the salvage has reported, or cannot tell, is not judged again.
 
-    `lost` are legs left out because they are reported elsewhere: what reads them is not judged.
+    Where a name is wrong and a right one is near, the rest is held against that.
     """
-    known = {name: connector for name, connector in connectors.items() if connector is not None}
+    event = names.event(flow.when) if salvaged.event_known else Named()
+    actions = {leg.name: names.action(leg.do) for leg in flow.legs if leg.name not in salvaged.lost}
     errors: list[ExpressionError] = []
-    compiled = compile_flow(flow, registry, known, errors=errors)
-    checker = _Checker(compiled, registry, connectors, lost, event_known)
+    compiled = compile_flow(flow, registry, names.known, errors=errors)
+    meant = compile_flow(_meant(flow, event, actions), registry, names.known, errors=[])
+    checker = _Checker(meant, salvaged, registry, names, event, actions)
     findings = [finding(place(error.where), error.message) for error in errors]
     return Checked(compiled, (*findings, *checker.findings()))
+
+
+def _meant(flow: Flow, event: Named, actions: Mapping[str, Named]) -> Flow:
+    """The flow with the names that were meant."""
+    right = {name: action.right for name, action in actions.items() if action.right}
+    legs = tuple(leg.model_copy(update={"do": right.get(leg.name, leg.do)}) for leg in flow.legs)
+    return flow.model_copy(update={"when": event.right or flow.when, "legs": legs})
 
 
 def place(where: str) -> tuple[str, ...]:
@@ -60,23 +66,24 @@ class _Checker:
     def __init__(
         self,
         compiled: CompiledFlow,
+        salvaged: Salvage,
         registry: Registry,
-        connectors: Mapping[str, str | None],
-        lost: frozenset[str],
-        event_known: bool,
+        names: Names,
+        event: Named,
+        actions: Mapping[str, Named],
     ) -> None:
         self._compiled = compiled
         self._flow = compiled.flow
-        self._registry = registry
-        self._connectors = connectors
-        self._lost = lost
-        self._spec: EventSpec | None = self._event() if event_known else None
-        self._event_known = event_known
+        self._salvaged = salvaged
+        self._names = names
+        self._event = event
+        self._actions = actions
+        connector = names.known.get(self._flow.source, "")
+        self._spec: EventSpec | None = registry.event(connector, self._flow.event)
         self._records: _Roots = {n: fields_of(m) for n, m in self._spec.records.items()} if self._spec else {}
 
     def findings(self) -> Iterator[Finding]:
-        if self._event_known:
-            yield from self._when()
+        yield from (finding(("when",), wrong) for wrong in self._event.wrong)
         yield from self._key()
         yield from self._ignore()
         yield from self._notify()
@@ -84,28 +91,9 @@ class _Checker:
             yield from self._leg(leg)
         yield from self._checks()
 
-    def _event(self) -> EventSpec | None:
-        return self._registry.event(self._connectors.get(self._flow.source) or "", self._flow.event)
-
-    def _when(self) -> Iterator[Finding]:
-        flow, path = self._flow, ("when",)
-        connector = self._connectors.get(flow.source)
-        if flow.source not in self._connectors:
-            yield finding(path, self._no_connection(flow.source))
-        elif connector is not None and connector not in self._registry.sources:
-            yield finding(path, f"connection {flow.source} ({connector}) brings no events")
-        elif connector is not None and self._spec is None:
-            events = [f"{flow.source}.{event.type}" for event in self._registry.sources[connector].events]
-            hint = did_you_mean(flow.when, events) or f"; it has {', '.join(sorted(events))}"
-            yield finding(path, f"unknown event {flow.when}{hint}")
-
-    def _no_connection(self, name: str) -> str:
-        hint = did_you_mean(name, self._connectors)
-        return f"unknown connection {name}{hint or '; add it under connections'}"
-
     def _key(self) -> Iterator[Finding]:
         template = self._compiled.key
-        if template is None or template.shape == "broken":
+        if template is None:
             return
         if template.constant:
             yield finding(("key",), "the key is the same for every event; write {{ … }} that reads the record's id")
@@ -114,58 +102,56 @@ class _Checker:
         known = [tuple(path.split(".")) for path in self._spec.known]
         for path in sorted(template.reads):
             if not any(path[: len(have)] == have for have in known):
-                names = ", ".join(self._spec.known)
-                yield finding(("key",), f"{_dotted(path)} is not known when the event arrives; a key may read {names}")
+                yield from (finding(("key",), wrong) for wrong in self._not_known(path, self._spec))
+
+    def _not_known(self, path: Path, spec: EventSpec) -> list[str]:
+        """What is wrong with a field in the key."""
+        wrong = list(wrong_steps(self._records, path))
+        if path[0] not in self._records and path[0] not in self._compiled.legs:
+            wrong = [f"unknown name {path[0]}{did_you_mean(path[0], self._records)}"]
+        may = f"a key may read {', '.join(spec.known)}"
+        return [f"{said}; {may}" if "did you mean" not in said else said for said in wrong] or [
+            f"{_dotted(path)} is not known when the event arrives; {may}"
+        ]
 
     def _ignore(self) -> Iterator[Finding]:
         for index, pattern in enumerate(self._flow.ignore):
             if self._spec is None or names_a_field(pattern, self._records):
                 continue
             steps = tuple(pattern.split("."))
-            wrong = wrong_step(self._records, steps) if steps[0] in self._records else None
-            reason = wrong or f"{pattern} names no field{did_you_mean(pattern, self._ignorable())}"
-            yield finding(("ignore", str(index)), reason)
+            wrong = list(wrong_steps(self._records, steps)) if steps[0] in self._records else []
+            reasons = wrong or [f"{pattern} names no field{did_you_mean(pattern, self._ignorable())}"]
+            yield from (finding(("ignore", str(index)), reason) for reason in reasons)
 
     def _ignorable(self) -> list[str]:
         return [f"{root}.{name}" for root, names in self._records.items() for name in names]
 
     def _notify(self) -> Iterator[Finding]:
         for index, name in enumerate(self._flow.notify):
-            path = ("notify", str(index))
-            connector = self._connectors.get(name)
-            if name not in self._connectors:
-                yield finding(path, self._no_connection(name))
-            elif connector is not None and connector not in self._registry.notifiers:
-                able = [n for n, c in self._connectors.items() if c in self._registry.notifiers]
-                others = f"; these can: {', '.join(sorted(able))}" if able else ""
-                yield finding(path, f"connection {name} ({connector}) cannot notify anyone{others}")
+            wrong = self._names.notifier(name)
+            if wrong:
+                yield finding(("notify", str(index)), wrong)
 
     def _leg(self, leg: CompiledLeg) -> Iterator[Finding]:
         path = ("legs", leg.name)
+        action = self._actions.get(leg.name, Named())
         if leg.name in self._records:
             yield finding(path, f"the leg has the name of the record {leg.name}; rename the leg")
-        yield from self._action(leg, (*path, "do"))
+        yield from (finding((*path, "do"), wrong) for wrong in action.wrong)
         if leg.template.shape == "each":
             yield finding((*path, "with"), "with must be a mapping of inputs; `each` belongs to one of them")
         elif leg.action_class is not None:
             model = leg.action_class.input_model()
-            yield from input_findings(leg.template, model, (*path, "with"), place, leg.leg.do)
+            partial = bool(action.wrong) or leg.name in self._salvaged.partial
+            yield from input_findings(leg.template, model, (*path, "with"), place, leg.leg.do, partial=partial)
         yield from self._loops(leg.template)
-        for leaf in leg.template.leaves():
+        for leaf, loops in leg.template.leaves():
+            # What is wrong with a loop's list is said there, and not again of all that reads its items.
+            items = [path for paths in loops.values() for path in paths]
+            told = {wrong.message for path in items for wrong in self._read(path, (), leg)}
             for read in sorted(leaf.reads):
-                yield from self._read(read, place(leaf.where), reader=leg)
-
-    def _action(self, leg: CompiledLeg, path: tuple[str, ...]) -> Iterator[Finding]:
-        connection = leg.leg.connection
-        connector = self._connectors.get(connection)
-        if connection not in self._connectors:
-            yield finding(path, self._no_connection(connection))
-        elif connector is not None and connector not in self._registry.sinks:
-            yield finding(path, f"connection {connection} ({connector}) has no actions")
-        elif connector is not None and leg.action_class is None:
-            actions = [f"{connection}.{action.name}" for action in self._registry.sinks[connector].actions]
-            hint = did_you_mean(leg.leg.do, actions) or f"; it has {', '.join(sorted(actions))}"
-            yield finding(path, f"unknown action {leg.leg.do}{hint}")
+                found = self._read(read, place(leaf.where), leg, loops)
+                yield from (wrong for wrong in found if wrong.message not in told)
 
     def _loops(self, template: Template) -> Iterator[Finding]:
         taken = {*self._records, *self._compiled.legs}
@@ -180,23 +166,35 @@ class _Checker:
             if check.template.shape in ("constant", "text"):
                 yield finding(path, "a check must be one expression: {{ … }}")
             for read in sorted(check.template.reads):
-                yield from self._read(read, path, reader=None)
+                yield from self._read(read, path)
 
-    def _read(self, read: Path, path: tuple[str, ...], *, reader: CompiledLeg | None) -> Iterator[Finding]:
+    def _read(
+        self, read: Path, path: tuple[str, ...], reader: CompiledLeg | None = None, loops: Loops = _NO_LOOPS
+    ) -> Iterator[Finding]:
         """What is wrong with one field that a leg's input (or, without reader, a check) reads."""
         root = read[0]
-        if root in self._lost:
+        if root in self._salvaged.lost:
             return
         if root in self._compiled.legs and root not in self._records:
             yield from self._read_receipt(read, path, reader)
         elif root in self._records:
-            wrong = wrong_step(self._records, read)
-            if wrong:
-                yield finding(path, wrong)
+            yield from (finding(path, wrong) for wrong in wrong_steps(self._records, read))
         elif self._spec is not None:
-            names = dict.fromkeys([*self._records, *(leg.name for leg in self._before(reader))])
-            hint = did_you_mean(root, names) or f"; known here: {', '.join(names)}"
-            yield finding(path, f"unknown name {root}{hint}")
+            yield from self._unknown(read, path, reader, loops)
+
+    def _unknown(
+        self, read: Path, path: tuple[str, ...], reader: CompiledLeg | None, loops: Loops
+    ) -> Iterator[Finding]:
+        root = read[0]
+        legs = [leg.name for leg in self._before(reader) if ("legs", leg.name) not in self._salvaged.renamed]
+        names = dict.fromkeys([*self._records, *legs, *loops])
+        meant = nearest(root, names)
+        if meant is None and not self._salvaged.legs_known:
+            return
+        hint = f"did you mean {meant}?" if meant else f"known here: {', '.join(names)}"
+        yield finding(path, f"unknown name {root}; {hint}")
+        for right in loops.get(meant, {(meant,)}) if meant else ():
+            yield from self._read((*right, *read[1:]), path, reader)
 
     def _before(self, reader: CompiledLeg | None) -> list[CompiledLeg]:
         legs = list(self._compiled.legs.values())
@@ -210,14 +208,12 @@ class _Checker:
             yield finding(path, f"reads the leg {leg.name}, which comes later; move it up")
         elif not leg.leg.enabled and (reader is None or reader.leg.enabled):
             yield finding(path, f"reads the leg {leg.name}, which is not enabled")
-        elif leg.action_class is not None:
+        if leg.action_class is not None:
             names = fields_of(leg.action_class.receipt)
             names.pop("undo", None)
             if reader is None:
                 names = fields_of(leg.action_class.input_model()) | names
-            wrong = wrong_step({leg.name: names}, read)
-            if wrong:
-                yield finding(path, wrong)
+            yield from (finding(path, wrong) for wrong in wrong_steps({leg.name: names}, read))
 
 
 def _dotted(path: Path) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from crossdock.config.keys import unknown_key
 from crossdock.words import did_you_mean
 
 _WORDS = {
@@ -31,21 +33,39 @@ _WORDS = {
 
 def explained(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[tuple[str, ...], str]]:
     """(path, message) of each mistake."""
-    for item in error.errors(include_url=False, include_input=False):
+    for item in error.errors(include_url=False):
         yield tuple(str(step) for step in item["loc"]), one(dict(item), model)
 
 
 def one(item: dict[str, Any], model: type[BaseModel]) -> str:
     """One of pydantic's errors as a message; `model` is what was validated."""
-    loc = item["loc"]
-    if item["type"] == "extra_forbidden":
-        return f"unknown key {loc[-1]}{did_you_mean(str(loc[-1]), _names(model, loc[:-1]))}"
-    if item["type"] == "missing":
+    loc, kind = item["loc"], item["type"]
+    if kind == "extra_forbidden":
+        return unknown_key(str(loc[-1]), _names(model, loc[:-1]))
+    if kind == "missing":
         return f"{loc[-1]} is missing"
-    if item["type"] == "literal_error":
-        return f"must be {item['ctx']['expected']}"
+    if kind in ("too_short", "string_too_short"):
+        return _too_short(item)
     message: str = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    return _WORDS.get(item["type"], message)
+    if kind == "literal_error":
+        message = f"must be {item['ctx']['expected']}"
+    return _WORDS.get(kind, message) + _nearest_value(item)
+
+
+def _too_short(item: dict[str, Any]) -> str:
+    least = item["ctx"]["min_length"]
+    unit = "characters" if isinstance(item.get("input"), str) else "items"
+    return "must not be empty" if least == 1 else f"must have at least {least} {unit}"
+
+
+def _nearest_value(item: dict[str, Any]) -> str:
+    """What was meant where only few values are right; the wrong one, which may be a secret, is not shown."""
+    if item["type"] == "literal_error":
+        right = re.findall(r"'([^']*)'", item["ctx"]["expected"])
+    else:
+        right = ["true", "false"] if item["type"] == "bool_parsing" else []
+    given = item.get("input")
+    return did_you_mean(given, right) if isinstance(given, str) else ""
 
 
 def _names(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:

@@ -18,14 +18,23 @@ _Place = Callable[[str], tuple[str, ...]]
 
 
 def input_findings(
-    template: Template, model: type[BaseModel], path: tuple[str, ...], place: _Place, what: str
+    template: Template,
+    model: type[BaseModel],
+    path: tuple[str, ...],
+    place: _Place,
+    what: str,
+    *,
+    partial: bool = False,
 ) -> Iterator[Finding]:
-    """Missing and unknown inputs, and values that can never fit. `what` names the action in messages."""
+    """Missing and unknown inputs, and values that can never fit. `what` names the action in messages.
+
+    `partial`: nothing is said of what is missing.
+    """
     if template.shape != "mapping":
         return
     fields = model.model_fields
     for name, info in fields.items():
-        if info.is_required() and name not in template.parts:
+        if info.is_required() and name not in template.parts and not partial:
             yield finding(path, f"{what} needs the input {name}")
     for key, part in template.parts.items():
         if key in fields:
@@ -36,9 +45,12 @@ def input_findings(
 
 def _value(template: Template, info: FieldInfo, path: tuple[str, ...], place: _Place, what: str) -> Iterator[Finding]:
     shape = shape_of(info.annotation)
-    if template.shape == "broken" or (shape.free and not shape.many):
+    broken_loop = template.shape == "broken" and template.parts
+    if (template.shape == "broken" and not broken_loop) or (shape.free and not shape.many):
         return
-    if template.shape in ("mapping", "list", "each"):
+    if template.shape == "list" and not template.parts:
+        yield from _literal(template, Annotated[info.annotation, info], path, what)
+    elif template.shape in ("mapping", "list", "each") or broken_loop:
         yield from _composite(template, shape, path, place, what)
     elif template.constant:
         yield from _literal(template, Annotated[info.annotation, info], path, what)
@@ -48,7 +60,8 @@ def _composite(template: Template, shape: Shape, path: tuple[str, ...], place: _
     takes = "a list" if shape.many else "a mapping" if shape.model else "a single value"
     given = "a mapping" if template.shape == "mapping" else "a list"
     if takes != given:
-        yield finding(path, f"{what} takes {takes}, not {given}")
+        loop = "; a loop is {each: …, as: item, with: …}" if shape.many else ""
+        yield finding(path, f"{what} takes {takes}, not {given}{loop}")
     elif shape.model is None:
         return
     elif template.shape == "mapping":
@@ -71,5 +84,7 @@ def _literal(template: Template, annotation: Any, path: tuple[str, ...], what: s
     except MappingError as error:
         yield finding(path, error.message)
     except ValidationError as error:
-        first = dict(error.errors(include_url=False, include_input=False)[0])
-        yield finding(path, f"{what} {one(first | {'loc': ('value',)}, BaseModel)}, not {template.source!r}")
+        first: dict[str, Any] = dict(error.errors(include_url=False)[0])
+        given = "" if "too_short" in first["type"] else f", not {template.source!r}"
+        said, mark, hint = one(first | {"loc": ("value",)}, BaseModel).partition("; did you mean ")
+        yield finding(path, f"{what} {said}{given}{mark}{hint}")

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from crossdock_sdk import ConnectionConfig, Redactor
-from crossdock_sdk.redaction import MASK
 from pydantic import ValidationError
 
 from crossdock.config.check import check_flow
 from crossdock.config.compiled import CompiledFlow
 from crossdock.config.document import Document, read_yaml
-from crossdock.config.explain import explained
+from crossdock.config.explain import one
 from crossdock.config.interpolation import Interpolation
+from crossdock.config.keys import meant_key, unknown_key
 from crossdock.config.models import NAME, ConnectionEntry, Flow, RoutingFile
-from crossdock.config.problems import ConfigProblems, Finding, Problem, finding
+from crossdock.config.names import Names
+from crossdock.config.problems import ConfigProblems, Finding, Place, Problem, finding
 from crossdock.config.salvage import salvage_flow
 from crossdock.plugins import Registry
-from crossdock.words import did_you_mean
+from crossdock.words import did_you_mean, nearest
 
 __all__ = ("ConfigProblems", "ConnectionSpec", "Loaded", "Problem", "Stopped", "load")
 
@@ -90,7 +91,10 @@ class _Load:
         self._lenient = lenient
         self._stopped: dict[str, Stopped] = {}
         self._findings: list[Finding] = []
-        self._interpolation = Interpolation(env, self._report)
+        self._meant: dict[str, str | None] = {}
+        self._written: dict[str, str] = {}
+        self._unset: list[Finding] = []
+        self._interpolation = Interpolation(env, lambda path, message: self._unset.append(finding(path, message)))
         self._entries: dict[str, ConnectionEntry] = {}
         self._specs: dict[str, ConnectionSpec] = {}
         self._flows: dict[str, CompiledFlow] = {}
@@ -100,10 +104,11 @@ class _Load:
         filled = self._interpolation.apply(raw)
         for name, body in self._section(filled, "connections").items():
             self._connection(name, body, raw["connections"][name])
-        names = list(self._section(raw, "connections"))
-        connectors = {n: self._entries[n].connector if n in self._entries else None for n in names}
+        for name in self._section(raw, "connections"):
+            self._meant.setdefault(name, self._entries[name].connector if name in self._entries else None)
+        names = Names(self._registry, self._meant)
         for name, body in self._section(filled, "flows").items():
-            self._flow(name, body, connectors)
+            self._flow(name, body, names)
         problems = self._problems()
         if problems:
             raise ConfigProblems(problems)
@@ -117,18 +122,23 @@ class _Load:
             if not self._document.mistakes:
                 self._report((), "the file must be a mapping with version, connections and flows")
             return {}
+        right = {key: value for key, value in data.items() if key in _KEYS}
         for key in data:
             if key not in _KEYS:
-                self._report((key,), f"unknown key {key}{did_you_mean(key, _KEYS)}")
-        version = data.get("version")
-        if "version" not in data:
+                self._report((key,), unknown_key(key, _KEYS))
+                meant = meant_key(key, _KEYS)
+                if meant and meant not in right:
+                    right[meant] = data[key]
+                    self._written[meant] = key
+        version = right.get("version")
+        if "version" not in right:
             self._report((), "version is missing; begin the file with `version: 1`")
         elif version != 1 or isinstance(version, bool):
             self._report(("version",), "this runtime reads version 1 only; write `version: 1`")
         for key in _KEYS[1:]:
-            if not isinstance(data.get(key) or {}, dict):
+            if not isinstance(right.get(key) or {}, dict):
                 self._report((key,), f"{key} must be a mapping of names")
-        return data
+        return right
 
     def _section(self, data: dict[str, Any], key: str) -> dict[str, Any]:
         section = data.get(key)
@@ -144,20 +154,17 @@ class _Load:
         path = ("connections", name)
         if not self._named("connections", name):
             return
-        if not isinstance(body, dict) or not isinstance(body.get("connector"), str):
+        key = self._connector_key(body, path) if isinstance(body, dict) else None
+        if key is None or not isinstance(body[key], str):
             self._report(path, "a connection needs a connector, such as `connector: pipedrive`")
             return
-        connector = body["connector"]
+        connector = body[key]
         kind = self._registry.connections.get(connector)
         if kind is None:
-            why = self._no_connector(connector)
-            if self._lenient and self._registry.broken(connector):
-                self._stopped[name] = Stopped(connector, why)
-            else:
-                self._report((*path, "connector"), why)
+            self._unknown_connector(name, body, key)
             return
-        settings = {key: value for key, value in body.items() if key != "connector"}
-        shown = {key: value for key, value in raw.items() if key != "connector"}
+        settings = {k: value for k, value in body.items() if k != key}
+        shown = {k: value for k, value in raw.items() if k != key}
         self._entries[name] = ConnectionEntry(name=name, connector=connector, settings=settings, raw=shown)
         try:
             self._specs[name] = ConnectionSpec(name, connector, kind.Config.model_validate(settings))
@@ -166,6 +173,35 @@ class _Load:
         except Exception as error:
             self._report(path, f"the connector {connector} failed over its settings: {type(error).__name__}")
 
+    def _connector_key(self, body: dict[str, Any], path: tuple[str, ...]) -> str | None:
+        """Under which key the connector stands, misspelt perhaps."""
+        if "connector" in body:
+            return "connector"
+        key = next((key for key in body if meant_key(key, ["connector"])), None)
+        if key is not None:
+            self._report((*path, key), unknown_key(key, ["connector"]))
+        return key
+
+    def _unknown_connector(self, name: str, body: dict[str, Any], key: str) -> None:
+        """Hold what is written against the connector that was meant; what is missing may be right for another."""
+        connector, path = body[key], ("connections", name)
+        why, broken = self._no_connector(connector), self._registry.broken(connector)
+        if self._lenient and broken:
+            self._stopped[name] = Stopped(connector, why)
+            return
+        self._report((*path, key), why)
+        meant = None if broken else nearest(connector, self._registry.connections)
+        if meant is None:
+            return
+        self._meant[name] = meant
+        kind = self._registry.connections[meant]
+        try:
+            kind.Config.model_validate({k: value for k, value in body.items() if k != key})
+        except ValidationError as error:
+            self._explain(error, kind.Config, path, written=True)
+        except Exception:
+            return
+
     def _no_connector(self, connector: str) -> str:
         broken = self._registry.broken(connector)
         if broken:
@@ -173,48 +209,43 @@ class _Load:
         hint = did_you_mean(connector, self._registry.connections)
         return f"unknown connector {connector}{hint or f'; install it: pip install crossdock-{connector}'}"
 
-    def _explain(self, error: ValidationError, model: type[ConnectionConfig], path: tuple[str, ...]) -> None:
-        for where, message in explained(error, model):
-            place = (*path, *where)
-            if place not in self._interpolation.broken:
-                self._report(place, message)
+    def _explain(
+        self, error: ValidationError, model: type[ConnectionConfig], path: Place, *, written: bool = False
+    ) -> None:
+        """Report what is wrong with settings; with `written`, only with those that are there."""
+        for item in error.errors(include_url=False):
+            if not written or (item["loc"] and item["type"] != "missing"):
+                self._report((*path, *map(str, item["loc"])), one(dict(item), model))
 
-    def _flow(self, name: str, body: Any, connectors: Mapping[str, str | None]) -> None:
-        path = ("flows", name)
+    def _flow(self, name: str, body: Any, names: Names) -> None:
         if not self._named("flows", name):
             return
-        salvaged = salvage_flow(name, body)
-        for place, message in salvaged.mistakes:
-            if (*path, *place) not in self._interpolation.broken:
-                self._report((*path, *place), message)
-        if salvaged.flow is None:
-            return
-        checked = check_flow(
-            salvaged.flow, self._registry, connectors, lost=salvaged.lost, event_known=salvaged.event_known
-        )
-        if not self._stopped.keys() & _needed(salvaged.flow):
-            self._findings += [Finding((*path, *f.path), f.message, f.hint) for f in checked.findings]
-        self._flows[name] = checked.compiled
+        salvaged = salvage_flow(name, body, names)
+        findings = [finding(place, message) for place, message in salvaged.mistakes]
+        if salvaged.flow is not None:
+            checked = check_flow(salvaged.flow, salvaged, self._registry, names)
+            self._flows[name] = checked.compiled
+            if not self._stopped.keys() & _needed(salvaged.flow):
+                findings += checked.findings
+        for found in findings:
+            self._findings.append(replace(found, path=("flows", name, *salvaged.written(found.path))))
 
-    def _report(self, path: tuple[str, ...], message: str) -> None:
+    def _report(self, path: Place, message: str) -> None:
         self._findings.append(finding(path, message))
 
     def _problems(self) -> list[Problem]:
         redactor = Redactor()
         redactor.add(*self._interpolation.values)
-        whole_words = [rf"(?<!\w){re.escape(value)}(?!\w)" for value in self._interpolation.values]
-        short = re.compile("|".join(whole_words) or r"(?!)")
-
-        def masked(text: str) -> str:
-            return short.sub(MASK, redactor.text(text))
-
         problems = [
             Problem(self._file, *mark, ".".join(path), message) for mark, path, message in self._document.mistakes
         ]
-        for found in self._findings:
-            mark = self._document.mark(found.path)
-            hint = masked(found.hint) if found.hint else None
-            problems.append(Problem(self._file, *mark, ".".join(found.path), masked(found.message), hint))
+        # A text whose variable is not set is not judged any further.
+        judged = (found for found in self._findings if found.path not in self._interpolation.broken)
+        for found in (*self._unset, *judged):
+            path = (self._written.get(found.path[0], found.path[0]), *found.path[1:]) if found.path else ()
+            hint = redactor.text(found.hint) if found.hint else None
+            mark = self._document.mark(path)
+            problems.append(Problem(self._file, *mark, ".".join(path), redactor.text(found.message), hint))
         return list(dict.fromkeys(problems))
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
+
+Place: TypeAlias = tuple[str, ...]
+"""Where something stands in the file: the keys and indices on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,12 @@ class ConfigProblems(Exception):  # noqa: N818 - the plural says what it is: all
 class Finding:
     """A mistake whose place is known as a path only."""
 
-    path: tuple[str, ...]
+    path: Place
     message: str
     hint: str | None = None
 
 
-def finding(path: tuple[str, ...], message: str) -> Finding:
+def finding(path: Place, message: str) -> Finding:
     """A finding; a `; did you mean …?` at the end of the message becomes its hint."""
     said, mark, name = message.partition("; did you mean ")
     return Finding(path, said, f"did you mean {name}" if mark else None)
