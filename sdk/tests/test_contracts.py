@@ -21,6 +21,7 @@ from crossdock_sdk import (
     Redo,
     Token,
 )
+from crossdock_sdk.contracts.connection import named_secrets
 from crossdock_sdk.webhooks import BasicWebhook
 from pydantic import SecretStr, ValidationError
 
@@ -69,6 +70,12 @@ def test_an_event_that_no_longer_holds_is_neither_a_refusal_nor_worth_another_tr
     told = EventVoid("the event no longer holds: deal 7 is open again")
     assert told.facts() == {"kind": "void", "message": "the event no longer holds: deal 7 is open again"}
     assert EventVoid.__bases__ == (ConnectorError,)
+
+
+def test_secrets_are_known_by_their_keys_in_the_routing_file() -> None:
+    webhook = BasicWebhook(user="hook", password=SecretStr("pass-word-1"))
+    config = Config(base_url="https://crm.example", api_token=SecretStr("token-4711"), webhook=webhook)
+    assert named_secrets(config) == {"api_token": "token-4711", "webhook.password": "pass-word-1"}
 
 
 def test_a_setting_that_is_wrong_is_named_but_not_shown() -> None:

@@ -77,12 +77,12 @@ def test_basic_credentials() -> None:
             verify_basic(given, expected)
 
 
-def test_secrets_that_are_too_short_are_refused_without_being_shown() -> None:
-    with pytest.raises(ValidationError) as no_password:
+def test_an_empty_secret_is_refused_and_a_short_one_is_not() -> None:
+    with pytest.raises(ValidationError, match="password"):
         BasicWebhook(user="hook", password=SecretStr(""))
-    with pytest.raises(ValidationError) as short:
-        SignedWebhook.model_validate({"verifier_token": "abc12"})
-    assert "abc12" not in str(short.value) + str(no_password.value)
+    with pytest.raises(ValidationError, match="verifier_token"):
+        SignedWebhook.model_validate({"verifier_token": ""})
+    assert SignedWebhook.model_validate({"verifier_token": "tok"}).verifier_token.get_secret_value() == "tok"
 
 
 def test_a_body_is_read_exactly_and_anything_else_is_a_payload_error() -> None:

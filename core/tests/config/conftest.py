@@ -80,7 +80,7 @@ class CrmSink(Sink):
 class BooksConfig(ConnectionConfig):
     base_url: str = "https://books.example"
     client_id: str
-    client_secret: SecretStr = Field(min_length=6)
+    client_secret: SecretStr = Field(min_length=1)
     environment: Literal["production", "sandbox"] = "production"
     realm: str = "main"
 

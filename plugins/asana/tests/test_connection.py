@@ -39,7 +39,7 @@ def test_the_defaults_point_at_asana() -> None:
         ({}, "give access_token, or OAuth's"),
         ({"access_token": SECRET} | OAUTH, "not both"),
         ({"client_id": "12"}, "give access_token, or OAuth's"),
-        ({"access_token": "abc"}, "at least 6"),
+        ({"access_token": ""}, "at least 1"),
         ({"access_token": SECRET, "token": "x"}, "Extra inputs are not permitted"),
     ],
 )

@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 MASK = "[redacted]"
-_SHORTEST = 6
+SHORTEST = 6
+"""How long a secret must be to be masked: a shorter one stands in ordinary words as well."""
 
 
 class Redactor:
@@ -17,8 +18,8 @@ class Redactor:
 
     Base64 also where the secret is part of what was encoded, as a password is in HTTP Basic credentials.
 
-    Values shorter than six characters are not registered: masking them would garble ordinary text. (The
-    settings models are the place to refuse such short secrets.)
+    Values with fewer characters than `SHORTEST` are not registered: masking them would garble ordinary text. The
+    runtime warns of such a setting.
     """
 
     def __init__(self) -> None:
@@ -27,7 +28,7 @@ class Redactor:
 
     def add(self, *secrets: str) -> None:
         """Register secrets; from now on no text shows them."""
-        new = {s: _forms(s) for s in secrets if len(s) >= _SHORTEST and s not in self._forms}
+        new = {s: _forms(s) for s in secrets if len(s) >= SHORTEST and s not in self._forms}
         if new:
             self._forms |= new
             self._compile()

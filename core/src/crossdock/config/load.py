@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from crossdock_sdk import ConnectionConfig, Redactor
+from crossdock_sdk.contracts.connection import named_secrets
 from pydantic import ValidationError
 
 from crossdock.config.check import check_flow
@@ -21,6 +22,7 @@ from crossdock.config.models import NAME, ConnectionEntry, Flow, RoutingFile
 from crossdock.config.names import Names
 from crossdock.config.problems import ConfigProblems, Finding, Place, Problem, finding
 from crossdock.config.salvage import salvage_flow
+from crossdock.config.secrets import Clear, too_short
 from crossdock.plugins import Registry
 from crossdock.words import did_you_mean, nearest
 
@@ -54,6 +56,8 @@ class Loaded:
     connections: Mapping[str, ConnectionSpec]
     flows: Mapping[str, CompiledFlow]
     stopped: Mapping[str, Stopped] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    """What works, and yet should be changed."""
 
 
 def load(
@@ -109,12 +113,14 @@ class _Load:
         names = Names(self._registry, self._meant)
         for name, body in self._section(filled, "flows").items():
             self._flow(name, body, names)
-        problems = self._problems()
+        secrets = self._secrets()
+        problems = self._problems(secrets, self._in_clear(secrets, self._section(filled, "flows")))
+        warnings = too_short(secrets)
         if problems:
-            raise ConfigProblems(problems)
+            raise ConfigProblems(problems, warnings)
         flows: dict[str, Flow] = {name: compiled.flow for name, compiled in self._flows.items()}
         routing = RoutingFile(version=1, connections=self._entries, flows=flows)
-        return Loaded(routing, self._specs, self._flows, self._stopped)
+        return Loaded(routing, self._specs, self._flows, self._stopped, warnings)
 
     def _root(self) -> dict[str, Any]:
         data = self._document.data
@@ -233,19 +239,40 @@ class _Load:
     def _report(self, path: Place, message: str) -> None:
         self._findings.append(finding(path, message))
 
-    def _problems(self) -> list[Problem]:
-        redactor = Redactor()
-        redactor.add(*self._interpolation.values)
+    def _secrets(self) -> dict[str, str]:
+        return {
+            f"connections.{name}.{key}": value
+            for name, spec in self._specs.items()
+            for key, value in named_secrets(spec.config).items()
+        }
+
+    def _in_clear(self, secrets: Mapping[str, str], flows: Mapping[str, Any]) -> list[Finding]:
+        clear, found = Clear(secrets), list[Finding]()
+        for name, body in flows.items():
+            compiled = self._flows.get(name)
+            found += clear.findings(name, body, compiled.flow if compiled else None)
+        return found
+
+    def _problems(self, secrets: Mapping[str, str], in_clear: Sequence[Finding]) -> list[Problem]:
+        redactor, names = Redactor(), Redactor()
+        redactor.add(*self._interpolation.values, *secrets.values())
+        names.add(*secrets.values())
+
+        def placed(found: Finding, message: str, hint: str | None) -> Problem:
+            path = (self._written.get(found.path[0], found.path[0]), *found.path[1:]) if found.path else ()
+            shown = map(names.text, path) if found.path[:1] == ("flows",) else path
+            return Problem(self._file, *self._document.mark(path), ".".join(shown), message, hint)
+
         problems = [
             Problem(self._file, *mark, ".".join(path), message) for mark, path, message in self._document.mistakes
         ]
         # A text whose variable is not set is not judged any further.
         judged = (found for found in self._findings if found.path not in self._interpolation.broken)
         for found in (*self._unset, *judged):
-            path = (self._written.get(found.path[0], found.path[0]), *found.path[1:]) if found.path else ()
             hint = redactor.text(found.hint) if found.hint else None
-            mark = self._document.mark(path)
-            problems.append(Problem(self._file, *mark, ".".join(path), redactor.text(found.message), hint))
+            problems.append(placed(found, redactor.text(found.message), hint))
+        # What is said of these has no value in it, and a secret may well be `password`.
+        problems += [placed(found, found.message, found.hint) for found in in_clear]
         return list(dict.fromkeys(problems))
 
 

@@ -30,7 +30,8 @@ class Problem:
 class ConfigProblems(Exception):  # noqa: N818 - the plural says what it is: all of them at once
     """The routing file has mistakes: all that can be found at once, in the order of the file."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], warnings: Sequence[str] = ()) -> None:
+        self.warnings = tuple(warnings)
         self.problems = sorted(problems, key=lambda p: (p.line, p.column))
         super().__init__("\n".join(map(str, self.problems)))
 

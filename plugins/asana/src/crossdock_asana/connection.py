@@ -39,10 +39,10 @@ class AsanaConfig(ConnectionConfig):
 
     base_url: str = "https://app.asana.com/api/1.0"
     token_url: str = "https://app.asana.com/-/oauth_token"  # noqa: S105  an address, not a secret
-    access_token: SecretStr | None = Field(default=None, min_length=6)
+    access_token: SecretStr | None = Field(default=None, min_length=1)
     client_id: str | None = Field(default=None, min_length=1)
-    client_secret: SecretStr | None = Field(default=None, min_length=6)
-    refresh_token: SecretStr | None = Field(default=None, min_length=6)
+    client_secret: SecretStr | None = Field(default=None, min_length=1)
+    refresh_token: SecretStr | None = Field(default=None, min_length=1)
     requests_per_minute: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")

@@ -31,7 +31,7 @@ class PipedriveConfig(ConnectionConfig):
     """The routing file's keys for a Pipedrive connection."""
 
     base_url: str = Field(default="https://acme.pipedrive.com", description="https://<company>.pipedrive.com")
-    api_token: SecretStr = Field(min_length=6, description="Settings > Personal preferences > API")
+    api_token: SecretStr = Field(min_length=1, description="Settings > Personal preferences > API")
     webhook: BasicWebhook | None = Field(
         default=None, description="HTTP Basic user and password that the webhook was registered with"
     )

@@ -44,7 +44,7 @@ class QuickBooksConfig(ConnectionConfig):
 
     realm_id: Id
     client_id: str = Field(min_length=1)
-    client_secret: SecretStr = Field(min_length=6)
+    client_secret: SecretStr = Field(min_length=1)
     refresh_token: SecretStr | None = Field(
         default=None, description="the first; the vault's newer one wins while it works"
     )

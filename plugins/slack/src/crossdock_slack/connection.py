@@ -37,7 +37,7 @@ class SlackConfig(ConnectionConfig):
 
     base_url: str = "https://slack.com/api/"
     webhook_url: SecretStr | None = None
-    bot_token: SecretStr | None = Field(default=None, min_length=6)
+    bot_token: SecretStr | None = Field(default=None, min_length=1)
     channel: str | None = Field(default=None, min_length=1)
 
     @field_validator("webhook_url")

@@ -118,10 +118,17 @@ class Connection:
 
 def secrets_of(config: BaseModel) -> list[str]:
     """All `SecretStr` values in a settings model, nested ones too."""
-    found: list[str] = []
-    for value in dict(config).values():
+    return list(named_secrets(config).values())
+
+
+def named_secrets(config: BaseModel) -> dict[str, str]:
+    """The same by their dotted keys in the routing file, such as `webhook.password`."""
+    found: dict[str, str] = {}
+    for name, value in dict(config).items():
+        info = type(config).model_fields.get(name)
+        key = info.alias if info and info.alias else name
         if isinstance(value, SecretStr):
-            found.append(value.get_secret_value())
+            found[key] = value.get_secret_value()
         elif isinstance(value, BaseModel):
-            found.extend(secrets_of(value))
+            found |= {f"{key}.{inner}": secret for inner, secret in named_secrets(value).items()}
     return found
