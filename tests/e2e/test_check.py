@@ -83,11 +83,11 @@ def wrong(tmp_path: Path) -> Path:
 
 def test_every_mistake_is_listed_with_its_line_and_the_right_name(wrong: Path) -> None:
     done = check(wrong)
-    assert (done.returncode, done.stdout) == (2, "")
-    said = [re.fullmatch(r"crossdock: wrong\.yaml:(\d+): [\w.-]+: (.+)", line) for line in done.stderr.splitlines()]
+    assert (done.returncode, done.stderr) == (2, f"crossdock: wrong.yaml: {len(EXPECTED)} mistakes\n")
+    said = [re.fullmatch(r"wrong\.yaml:(\d+): [\w.-]+: (.+)", line) for line in done.stdout.splitlines()]
     assert [(int(m[1]), m[2]) for m in said if m] == sorted(EXPECTED.items())
     assert len(said) == len(EXPECTED) >= 10
-    assert MADE_UP not in done.stderr
+    assert MADE_UP not in done.stdout
 
 
 def test_json_lists_the_same_for_a_program(wrong: Path) -> None:
@@ -107,5 +107,5 @@ def test_a_file_that_is_no_yaml_is_one_mistake_with_its_line(tmp_path: Path) -> 
     path = tmp_path / "broken.yaml"
     path.write_text("version: 1\nconnections:\n  crm: {connector: pipedrive\nflows: {}\n")
     done = check(path)
-    assert done.returncode == 2
-    assert re.fullmatch(r"crossdock: broken\.yaml:[345]: .+\n", done.stderr), done.stderr
+    assert (done.returncode, done.stderr) == (2, "crossdock: broken.yaml: 1 mistake\n")
+    assert re.fullmatch(r"broken\.yaml:[345]: .+\n", done.stdout), done.stdout

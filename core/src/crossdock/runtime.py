@@ -67,6 +67,7 @@ class Crossdock:
         self.problems: tuple[str, ...] = ()
         """Why the newest routing file was refused; empty when the one in force is the newest."""
         self.started = False
+        self._warned: set[str] = set()
         self._seen: tuple[int, int] | None = None
         self._background: set[asyncio.Task[None]] = set()
 
@@ -162,6 +163,7 @@ class Crossdock:
         for spec in loaded.connections.values():
             self.redactor.add(*secrets_of(spec.config))
         self.loaded = loaded
+        self._warn(loaded.warnings)
         before = self.connections.names()
         for name, stopped in loaded.stopped.items():
             _log.error("connection %s is stopped, and the flows that need it wait: %s", name, stopped.reason)
@@ -169,6 +171,12 @@ class Crossdock:
         self.programs.forget()
         for name in {*before, *self.connections.names()}:
             await self.stepper.pauses.retry(name)
+
+    def _warn(self, warnings: Sequence[str]) -> None:
+        for warning in warnings:
+            if warning not in self._warned:
+                _log.warning("%s", warning)
+        self._warned.update(warnings)
 
     async def _retire(self, retired: Sequence[Connection]) -> None:
         await self.runner.quiesced()

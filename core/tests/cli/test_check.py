@@ -19,11 +19,29 @@ def test_every_mistake_is_listed_with_its_line_and_the_right_name(cross: Callabl
     wrong = (home / "crossdock.yaml").read_text().replace("books.invoice.create", "books.invoice.crete")
     file.write_text(wrong.replace("deal.products", "deal.product").replace("notify: [say]", "notify: [sai]"))
     ran = cross("check", "wrong.yaml")
-    assert (ran.code, ran.out) == (2, "")
-    lines = ran.err.splitlines()
-    assert all(line.startswith("crossdock: wrong.yaml:") for line in lines)
+    lines = ran.out.splitlines()
+    assert (ran.code, ran.err) == (2, f"crossdock: wrong.yaml: {len(lines)} mistakes\n")
+    assert all(line.startswith("wrong.yaml:") for line in lines)
     for number, right in ((18, "books.invoice.create"), (23, "deal.products"), (28, "say")):
-        assert any(f"wrong.yaml:{number}:" in line and f"did you mean {right}" in line for line in lines), ran.err
+        assert any(f"wrong.yaml:{number}:" in line and f"did you mean {right}" in line for line in lines), ran.out
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_short_secret_is_one_line_on_the_side(
+    cross: Callable[..., Any], home: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("TOKEN", "tok")
+    warning = (
+        "crossdock: connections.crm.api_token has 3 characters: too short to be masked in logs and alerts;"
+        " use a longer one\n"
+    )
+    ran = cross("check", *options)
+    assert (ran.code, ran.err) == (0, warning)
+    (home / "crossdock.yaml").write_text((home / "crossdock.yaml").read_text().replace("[say]", "[sai]"))
+    ran = cross("check", *options)
+    assert ran.code == 2
+    assert ran.err.startswith(warning)
+    assert "did you mean say?" in ran.out
 
 
 def test_a_missing_secret_is_named_and_never_shown(
@@ -31,8 +49,8 @@ def test_a_missing_secret_is_named_and_never_shown(
 ) -> None:
     monkeypatch.delenv("TOKEN")
     ran = cross("check")
-    assert ran.code == 2
-    assert "TOKEN" in ran.err
+    assert (ran.code, ran.err) == (2, "crossdock: crossdock.yaml: 1 mistake\n")
+    assert "TOKEN" in ran.out
 
 
 def test_json_is_one_document_both_ways(cross: Callable[..., Any], home: Path) -> None:

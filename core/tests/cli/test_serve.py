@@ -65,6 +65,34 @@ def flows(url: str) -> list[str]:
     return [flow["name"] for flow in httpx.get(f"{url}/api/v1/flows", trust_env=False).json()["items"]]
 
 
+def test_a_short_secret_is_warned_of_once(spawn: Spawn, home: Path) -> None:
+    process = spawn("serve", "--port", "0", TOKEN="tok", CROSSDOCK_WATCH="0")
+    ready(process)
+    assert "connections.crm.api_token has 3 characters" in until(process, "too short")
+    process.send_signal(signal.SIGHUP)
+    until(process, "is reloaded")
+    process.send_signal(signal.SIGTERM)
+    code, _, rest = finished(process)
+    assert (code, "too short" in rest) == (0, False)
+
+
+def test_a_secret_in_a_flow_stops_the_start_and_the_reload(spawn: Spawn, home: Path) -> None:
+    file = home / "crossdock.yaml"
+    good = file.read_text()
+    process = spawn("serve", "--port", "0", CROSSDOCK_WATCH="0")
+    _, url = ready(process)
+    file.write_text(good.replace("content: x", "content: by secret-token").replace("  bill:", "  other:"))
+    process.send_signal(signal.SIGHUP)
+    said = until(process, "refused")
+    assert "flows.other.legs.remark.with.content: contains the secret of connections.crm.api_token" in said
+    assert "secret-token" not in said
+    assert flows(url) == ["bill"]
+    process.send_signal(signal.SIGTERM)
+    assert finished(process)[0] == 0
+    code, _, err = finished(spawn("serve", "--port", "0"))
+    assert (code, "contains the secret of connections.crm.api_token" in err) == (2, True)
+
+
 def test_a_port_in_use_is_one_line_and_nothing_is_touched(spawn: Spawn, home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

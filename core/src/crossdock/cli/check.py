@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,14 +32,24 @@ def check(
     try:
         loaded = load(path, env=os.environ, registry=load_plugins())
     except ConfigProblems as wrong:
-        if not json:
-            raise misused(*(str(problem) for problem in wrong.problems)) from None
-        emit({"ok": False, "file": str(path), "problems": [_shown(problem) for problem in wrong.problems]})
-        raise typer.Exit(MISUSED) from None
+        _warn(wrong.warnings)
+        if json:
+            emit({"ok": False, "file": str(path), "problems": [_shown(problem) for problem in wrong.problems]})
+            raise typer.Exit(MISUSED) from None
+        for problem in wrong.problems:
+            typer.echo(str(problem))
+        found = len(wrong.problems)
+        raise misused(f"{path}: {found} mistake{'' if found == 1 else 's'}") from None
+    _warn(loaded.warnings)
     if json:
         emit({"ok": True, "file": str(path), "problems": [], **_contents(loaded)})
     else:
         typer.echo(_summary(path, loaded))
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        typer.echo(f"crossdock: {warning}", err=True)
 
 
 def _shown(problem: Any) -> dict[str, Any]:
