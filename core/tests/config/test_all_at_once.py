@@ -177,6 +177,26 @@ def test_a_loop_without_each_is_pointed_at_it(good: str, registry: Registry, env
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
+        ("as: product", "as: {a: b}", "as must be a name such as product"),
+        ('that: "{{ invoice.total == deal.value }}"', "that: [a]", "must be text"),
+        ("- that:", "- that: [a]\n      - no: 1\n        that:", "say is missing"),
+        ("{{ deal.products }}", "[1]", "must be one {{ expression }} that gives a list"),
+        ("notify: [alerts]", "notify: [alerts, [a]]", "must be text"),
+        ("notify: [alerts]", "tables: {t: [a]}", "must be a mapping"),
+    ],
+)
+def test_a_thing_of_the_wrong_sort_hides_no_field(
+    good: str, registry: Registry, env: dict[str, str], old: str, new: str, says: str
+) -> None:
+    assert old in good
+    found = problems(good.replace(old, new).replace("deal.person.email", "deal.person.emial"), registry, env)
+    assert any(says in problem for problem in found), found
+    assert any("did you mean deal.person.email?" in problem for problem in found), found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
         (
             "    notify: [alerts]",
             "    supervise: {first: 20}",

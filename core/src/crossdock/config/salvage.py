@@ -127,7 +127,7 @@ def _prune(data: dict[str, Any], error: ValidationError, found: Salvage, names: 
         if loc[-1:] in (("when",), ("do",)):
             hint = _guess(data, loc, found, names)
         elif loc:
-            _leave_out(data, loc, found, whole=missing)
+            _leave_out(data, loc, found)
         if first or not missing:
             found.mistakes.append((_path(data, loc), one(dict(item), Flow) + hint))
     if isinstance(data.get("checks"), list):
@@ -160,13 +160,14 @@ def _guess(data: dict[str, Any], loc: Sequence[int | str], found: Salvage, names
     return did_you_mean(said, choices) if right else ""
 
 
-def _leave_out(data: dict[str, Any], loc: Sequence[int | str], found: Salvage, *, whole: bool) -> None:
+def _leave_out(data: dict[str, Any], loc: Sequence[int | str], found: Salvage) -> None:
     if loc[0] == "legs":
         leg = data["legs"][loc[1]]
         leg.pop(loc[2], None)
         found.partial |= {leg["name"]} if loc[2] == "with" else set()
-    elif whole and loc[0] == "checks" and loc[-1] == "say":
-        data["checks"][loc[1]]["say"] = _UNSAID
+    elif loc[0] == "checks" and loc[2:] == ("say",):
+        check = data["checks"][loc[1]]
+        data["checks"][loc[1]] = check if check is _GONE else check | {"say": _UNSAID}
     elif len(loc) > 1 and isinstance(loc[1], int) and isinstance(data.get(str(loc[0])), list):
         data[str(loc[0])][loc[1]] = _GONE
     elif loc[0] == "tables" and len(loc) > 1 and isinstance(data["tables"], dict):

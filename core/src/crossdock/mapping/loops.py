@@ -46,7 +46,7 @@ def read_loop(value: Mapping[str, Any], taken: Collection[str]) -> Loop:
         if key in keys and not isinstance(value[keys[key]], str):
             mistakes.append((keys[key], "each and if must be {{ expressions }}"))
     name = value[keys["as"]] if "as" in keys else None
-    if name in taken:
+    if _is_name(name) and name in taken:
         mistakes.append((keys["as"], f"{name} is already the name of an outer loop's item"))
     elif "as" in keys and not _is_name(name):
         mistakes.append((keys["as"], "as must be a name such as product"))
