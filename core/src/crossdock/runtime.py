@@ -57,10 +57,7 @@ class Crossdock:
         self._env = env
         self.registry = registry or load_plugins()
         self.redactor = Redactor()
-        for secret in (settings.secret_key, settings.admin_token):
-            if secret is not None:
-                # The vault's key may be several, newest first.
-                self.redactor.add(secret.get_secret_value(), *secret.get_secret_value().split(","))
+        self.redactor.add(*settings.secrets())
         self.telemetry = Telemetry("crossdock", self.redactor, env=env)
         self.metrics = RuntimeMetrics(__version__)
         self.loaded: Loaded

@@ -50,6 +50,12 @@ class Settings(BaseModel):
             wrong = [f"{_PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
             raise SettingsError("; ".join(wrong)) from None
 
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown of these."""
+        given = [secret.get_secret_value() for secret in (self.secret_key, self.admin_token) if secret is not None]
+        # The vault's key may be several, newest first.
+        return (*given, *(part for secret in given for part in secret.split(",")))
+
     @property
     def grace_period(self) -> timedelta:
         return timedelta(seconds=self.grace)

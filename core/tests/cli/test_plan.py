@@ -71,6 +71,22 @@ def test_a_leg_that_cannot_be_computed_does_not_hide_the_others(
     assert legs["back"]["input"]["custom"] == {"number": "known after invoice"}
 
 
+@pytest.mark.parametrize("secret", ["secret-token", "secret-1", "vault-key-one", "vault-key-two", "admin-token"])
+def test_a_secret_of_ours_in_a_record_stops_the_run_and_is_not_shown(
+    cross: Callable[..., Any], records: Callable[..., str], monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    monkeypatch.setenv("CROSSDOCK_SECRET_KEY", "vault-key-one,vault-key-two")
+    monkeypatch.setenv("CROSSDOCK_ADMIN_TOKEN", "admin-token")
+    file = records(title=f"Paid by {secret}", custom={"region": f"<{secret}>", "discount": f"{secret} %"})
+    for options in ((), ("--json",)):
+        ran = cross("plan", "bill", "--event", file, *options)
+        assert ran.code == 1
+        assert "deal.won: its record contains one of this installation's secrets; change one" in ran.out
+        assert "Paid by [redacted]" in ran.out
+        assert "<[redacted]>" in ran.out
+        assert secret not in ran.out + ran.err
+
+
 def test_records_come_from_standard_input_too(
     cross: Callable[..., Any], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

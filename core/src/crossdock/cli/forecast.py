@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from crossdock_sdk import EventSpec, jsonio
+from crossdock_sdk import EventSpec, Redactor, jsonio
 from crossdock_sdk.models import valued
 
 from crossdock.config.compiled import CompiledCheck, CompiledFlow
@@ -57,9 +57,29 @@ class Forecast:
     def shown(self) -> dict[str, Any]:
         return {"ok": self.ok} | asdict(self)
 
+    def masked(self, redactor: Redactor) -> Forecast:
+        """The same without the secrets that `redactor` knows."""
+        data = redactor.data
+        return replace(
+            self,
+            legs=tuple(replace(leg, input=data(leg.input), error=data(leg.error)) for leg in self.legs),
+            checks=tuple(replace(check, note=data(check.note)) for check in self.checks),
+            unmapped=tuple(Unmapped(data(item.path), data(item.value)) for item in self.unmapped),
+            problem=data(self.problem),
+        )
 
-def forecast(flow: CompiledFlow, spec: EventSpec, records: Mapping[str, Any]) -> Forecast:
-    """Compute everything from the records alone; no I/O."""
+
+def forecast(flow: CompiledFlow, spec: EventSpec, records: Mapping[str, Any], redactor: Redactor) -> Forecast:
+    """Compute everything from the records alone; no I/O. No secret that `redactor` knows is in the result."""
+    found = _forecast(flow, spec, records)
+    text = jsonio.dumps(records).decode()
+    if redactor.text(text) != text:
+        told = f"{spec.type}: its record contains one of this installation's secrets; change one"
+        found = replace(found, problem=told)
+    return found.masked(redactor)
+
+
+def _forecast(flow: CompiledFlow, spec: EventSpec, records: Mapping[str, Any]) -> Forecast:
     scope = restore(records, spec)
     left = tuple(unmapped(scope, spec.records, flow.reads, flow.flow.ignore))
     legs = tuple(_leg(flow, leg.name, scope) for leg in flow.flow.legs)

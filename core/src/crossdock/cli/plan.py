@@ -15,7 +15,7 @@ from crossdock.cli.errors import FAILED, misused
 from crossdock.cli.output import coloured, console, emit, safe
 
 if TYPE_CHECKING:
-    from crossdock_sdk import EventSpec
+    from crossdock_sdk import EventSpec, Redactor
 
     from crossdock.cli.forecast import Forecast
     from crossdock.config.compiled import CompiledFlow
@@ -45,17 +45,29 @@ def plan(
     registry = load_plugins()
     loaded = load(settings.config, env=os.environ, registry=registry)
     compiled, spec = _flow(loaded, registry, flow)
+    redactor = _redactor(settings, loaded)
     if event is not None:
         records = _given(event, spec)
     else:
-        records = asyncio.run(_read(settings, loaded, registry, compiled, spec, str(record)))
-    found = forecast(compiled, spec, records)
+        records = asyncio.run(_read(settings, loaded, registry, compiled, spec, str(record), redactor))
+    found = forecast(compiled, spec, records, redactor)
     if json:
         emit(found.shown())
     else:
         _show(compiled, found)
     if not found.ok:
         raise typer.Exit(FAILED)
+
+
+def _redactor(settings: Settings, loaded: Loaded) -> Redactor:
+    from crossdock_sdk import Redactor
+    from crossdock_sdk.contracts.connection import secrets_of
+
+    redactor = Redactor()
+    redactor.add(*settings.secrets())
+    for connection in loaded.connections.values():
+        redactor.add(*secrets_of(connection.config))
+    return redactor
 
 
 def _flow(loaded: Loaded, registry: Registry, name: str) -> tuple[CompiledFlow, EventSpec]:
@@ -102,13 +114,14 @@ async def _read(
     compiled: CompiledFlow,
     spec: EventSpec,
     record: str,
+    redactor: Redactor,
 ) -> dict[str, Any]:
     from crossdock_sdk import Event, jsonio
 
     from crossdock.cli.reading import connected
 
     event = Event(spec.type, f"plan:{record}", record, known_data(spec, record))
-    async with connected(settings, loaded, registry) as connections:
+    async with connected(settings, loaded, registry, redactor) as connections:
         records = await connections.source(compiled.flow.source).hydrate(event)
     read: dict[str, Any] = jsonio.loads(jsonio.dumps({name: body.model_dump() for name, body in records.items()}))
     return read

@@ -20,13 +20,14 @@ from crossdock.vault import Vault, secret_key
 
 
 @contextlib.asynccontextmanager
-async def connected(settings: Settings, loaded: Loaded, registry: Registry) -> AsyncIterator[Connections]:
-    """Live connections, closed at the end.
+async def connected(
+    settings: Settings, loaded: Loaded, registry: Registry, redactor: Redactor
+) -> AsyncIterator[Connections]:
+    """Live connections, closed at the end; `redactor` gets to know their tokens.
 
     The journal is opened (and made, if there is none) for its tokens: a refresh elsewhere would leave the
     server with one that no longer opens anything.
     """
-    redactor = Redactor()
     journal = open_journal(settings.database_url, redact=redactor.text)
     await journal.open()
     secret = settings.secret_key.get_secret_value() if settings.secret_key else None
