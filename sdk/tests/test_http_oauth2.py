@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
+import httpx
 import pytest
 from crossdock_sdk import (
     ApiClient,
@@ -24,6 +25,8 @@ from crossdock_sdk import (
     Token,
     TransientError,
 )
+from crossdock_sdk.http.oauth2 import LONGEST_REFRESH
+from crossdock_sdk.http.transport import DRIP
 from crossdock_sdk.testing import serve
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -276,6 +279,21 @@ async def test_a_configured_token_that_is_refused_too_is_tried_once_and_the_pers
         assert stored is not None
         assert (stored.refresh_token, stored.version) == ("revoked-token-9", 9)
         assert (await b.another(refresh_token=SecretStr("not given to us yet")).get("/api")).status == 200
+
+
+async def test_a_refresh_takes_no_longer_than_it_says_however_its_grants_drip() -> None:
+    patience: list[float] = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        patience.append(request.extensions["timeout"]["read"])
+        return httpx.Response(400, json={"error": "invalid_grant"})
+
+    async with bench(revoked_in_store()) as b:
+        b.context = dataclasses.replace(b.context, transport=lambda: httpx.MockTransport(refuse))
+        with pytest.raises(AuthError):
+            await b.auth().headers()
+    assert len(patience) == 2
+    assert DRIP * sum(patience) <= LONGEST_REFRESH
 
 
 @pytest.mark.parametrize("configured", [None, SecretStr("revoked-token-9")])

@@ -8,8 +8,11 @@ import gzip
 import socket
 import ssl
 import struct
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import aiohttp
 import httpx
 import pytest
 from crossdock_sdk import AmbiguousError, ApiClient, ConnectorError, Context, TransientError
+from crossdock_sdk.http import wire
 from crossdock_sdk.http.transport import never_sent
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -89,6 +93,26 @@ def replying(raw: bytes) -> Act:
         await writer.drain()
 
     return act
+
+
+def coded(coding: str, body: bytes) -> bytes:
+    head = f"HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    return head + body
+
+
+def chunked(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+
+
+def raw_deflate(body: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return compressor.compress(body) + compressor.flush()
+
+
+def gzip_of_zeros(megabytes: int) -> bytes:
+    compressor = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    million = bytes(1_000_000)
+    return b"".join(compressor.compress(million) for _ in range(megabytes)) + compressor.flush()
 
 
 async def dripping(server: Scripted, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -202,6 +226,9 @@ async def test_a_connection_that_is_never_accepted_is_transient(method: str) -> 
 
 # --- the connection stood: ambiguous for a write, transient for a read ---------------------------------------
 
+LIMIT = 200_000
+OVER = b" " * (LIMIT - 1) + b"{}"
+
 STOOD: dict[str, Any] = {
     "read, then closed": close_after_request,
     "read, then reset": reset_after_request,
@@ -211,11 +238,24 @@ STOOD: dict[str, Any] = {
     "chunks cut short": replying(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n"),
     "head cut short": replying(b"HTTP/1.1 200 OK\r\ncontent-le"),
     "not HTTP": replying(b"220 smtp.acme.example ESMTP\r\n"),
-    "gzip that is none": replying(OK.replace(b"content-type", b"content-encoding: gzip\r\ncontent-type")),
+    "gzip that is none": replying(coded("gzip", b"{}")),
+    "over the limit": replying(coded("identity", OVER)),
+    "chunks over the limit": replying(chunked(OVER)),
+    "over the limit without a length": replying(b"HTTP/1.1 200 OK\r\n\r\n" + OVER),
+    "gzip that inflates over the limit": replying(coded("gzip", gzip.compress(OVER))),
+    "deflate that inflates over the limit": replying(coded("deflate", zlib.compress(OVER))),
+    "raw deflate that inflates over the limit": replying(coded("deflate", raw_deflate(OVER))),
 }
 LOST = {"read, then closed", "read, then reset", "head cut short"}
 
 
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit on replies that a test can exceed in no time."""
+    monkeypatch.setattr(wire, "LARGEST_REPLY", LIMIT)
+
+
+@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("case", STOOD)
 @pytest.mark.parametrize("method", WRITES)
 async def test_a_write_whose_reply_is_lost_is_ambiguous_and_sent_once(method: str, case: str) -> None:
@@ -228,6 +268,7 @@ async def test_a_write_whose_reply_is_lost_is_ambiguous_and_sent_once(method: st
     assert len(server.requests) == 1
 
 
+@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("case", STOOD)
 async def test_a_read_whose_reply_is_lost_is_transient(case: str) -> None:
     server = Scripted(STOOD[case])
@@ -305,13 +346,48 @@ async def test_a_connection_that_was_seen_to_close_while_idle_is_not_used_for_a_
 # --- the rest of the transport's promises --------------------------------------------------------------------
 
 
-async def test_gzip_replies_are_decoded() -> None:
-    body = gzip.compress(b'{"total": 30.30}')
-    head = f"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {len(body)}\r\n\r\n".encode()
-    server = Scripted(replying(head + body))
+@pytest.mark.parametrize(
+    "reply",
+    [
+        coded("gzip", gzip.compress(b'{"total": 30.30}')),
+        coded("X-GZIP", gzip.compress(b'{"total": 30.30}')),
+        coded("deflate", zlib.compress(b'{"total": 30.30}')),
+        coded("deflate", raw_deflate(b'{"total": 30.30}')),
+        coded("identity", b'{"total": 30.30}'),
+        chunked(b'{"total": 30.30}'),
+    ],
+    ids=["gzip", "x-gzip", "deflate", "raw deflate", "identity", "chunks"],
+)
+async def test_replies_are_decoded(reply: bytes) -> None:
+    async with Scripted(replying(reply)).running() as url, client(url) as api:
+        assert str((await api.get("/")).json()["total"]) == "30.30"
+
+
+async def test_an_empty_reply_that_calls_itself_gzip_is_empty() -> None:
+    async with Scripted(replying(coded("gzip", b""))).running() as url, client(url) as api:
+        assert (await api.post("/", json={})).content == b""
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("framed", [partial(coded, "identity"), chunked, lambda b: coded("gzip", gzip.compress(b))])
+async def test_a_reply_of_the_limit_is_taken_and_one_over_it_names_the_limit(framed: Callable[[bytes], bytes]) -> None:
+    server = Scripted(replying(framed(OVER[1:])))
     async with server.running() as url, client(url) as api:
-        reply = await api.get("/")
-    assert str(reply.json()["total"]) == "30.30"
+        assert (await api.get("/")).json() == {}
+        server.act = replying(framed(OVER))
+        assert "a reply may have 200000 bytes" in (await failure(api, "GET")).message
+
+
+async def test_a_small_reply_that_would_inflate_without_end_is_not_inflated() -> None:
+    async with Scripted(replying(coded("gzip", gzip_of_zeros(400)))).running() as url, client(url) as api:
+        tracemalloc.start()
+        try:
+            error = await failure(api, "POST")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert type(error) is AmbiguousError
+    assert peak < 4 * wire.LARGEST_REPLY == 128 * 1024 * 1024
 
 
 async def test_cookies_are_not_kept() -> None:

@@ -193,9 +193,12 @@ class Courier:
         self._now = now
 
     async def round(self) -> int:
-        """Try all alerts that are due, side by side; how many there were."""
+        """Try all alerts that are due, side by side, each to its end; how many there were. Raises `JournalError`."""
         due = await self._journal.due_alerts(self._now(), hold=DELIVERY_TIMEOUT + timedelta(seconds=5))
-        await asyncio.gather(*(self._deliver(stored) for stored in due))
+        ended = await asyncio.gather(*(self._deliver(stored) for stored in due), return_exceptions=True)
+        for failure in ended:
+            if isinstance(failure, Exception):
+                raise failure
         return len(due)
 
     async def _deliver(self, stored: StoredAlert) -> None:
@@ -216,7 +219,11 @@ class Courier:
 def _pause(tries: int, error: Exception) -> timedelta:
     asked = error.retry_after if isinstance(error, ConnectorError) else None
     grown: timedelta = min(FIRST_RETRY * 4 ** min(tries, 6), LONGEST_RETRY)
-    return max(grown, timedelta(seconds=asked or 0))
+    try:
+        return max(grown, min(timedelta(seconds=asked or 0), LONGEST_RETRY))
+    except (OverflowError, ValueError):
+        # What a vendor asks for may be more than a timedelta holds, or no number at all.
+        return LONGEST_RETRY
 
 
 def _trace_id(trace: str) -> str | None:

@@ -66,6 +66,7 @@ class Crossdock:
         self.started = False
         self._warned: set[str] = set()
         self._seen: tuple[int, int] | None = None
+        self._reloading = asyncio.Lock()
         self._background: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -134,6 +135,11 @@ class Crossdock:
 
     async def reload(self) -> tuple[str, ...]:
         """Take the routing file as it is now; returns what is wrong with it, and then the old one goes on."""
+        async with self._reloading:
+            # A hangup and the watcher may come together, and the older of two files must not be put in force last.
+            return await self._reload()
+
+    async def _reload(self) -> tuple[str, ...]:
         try:
             loaded = load(self.settings.config, env=self._env, registry=self.registry, lenient=True)
         except ConfigProblems as wrong:

@@ -20,8 +20,8 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from crossdock.journal.base import Journal, StoredToken
 
-LEASE = timedelta(seconds=60)
-"""How long a refresh may take before another process may try."""
+LEASE = timedelta(seconds=90)
+"""How long a refresh may take before another process may try: longer than a token endpoint can make it take."""
 POLL = timedelta(milliseconds=100)
 _KEY_BYTES = 32
 _CONTEXT = b"crossdock token vault 1\0"

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crossdock.vault import Vault, VaultError, parse_keys, secret_key
+from crossdock.vault import LEASE, Vault, VaultError, parse_keys, secret_key
 from crossdock_sdk import AuthError, Token, TransientError
+from crossdock_sdk.http.oauth2 import LONGEST_REFRESH
 from cryptography.fernet import Fernet
 
 ACCESS, REFRESH = "access-canary-91c2", "refresh-canary-77ab"
@@ -124,9 +125,14 @@ async def test_another_connection_does_not_wait(vault: Any, clock: Any) -> None:
 
 async def test_a_holder_that_died_is_waited_for_no_longer_than_its_lease(vault: Any, journal: Any, clock: Any) -> None:
     start = clock()
-    await journal.lease_token("books", "dead", start + timedelta(seconds=60), start)
+    await journal.lease_token("books", "dead", start + LEASE, start)
     async with vault().store_for("books").exclusive():
-        assert timedelta(seconds=59) < clock() - start <= timedelta(seconds=61)
+        assert LEASE - timedelta(seconds=1) < clock() - start <= LEASE + timedelta(seconds=1)
+
+
+def test_the_right_to_refresh_outlasts_the_slowest_token_endpoint() -> None:
+    time_for_the_journal = 20
+    assert LEASE.total_seconds() >= LONGEST_REFRESH + time_for_the_journal
 
 
 async def test_a_holder_that_goes_on_for_ever_is_a_transient_error(vault: Any, journal: Any, clock: Any) -> None:

@@ -216,6 +216,42 @@ def test_text_that_grows_is_stopped_at_its_limit() -> None:
         give("{{ [a, a] | join }}", scope)
 
 
+LINES = [{"code": f"P{i}", "name": "Hours", "price": Decimal("9.90"), "custom": {"a": 1}} for i in range(4000)]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '{{ a | where("code", p.code) | count }}',
+        '{{ a | map("code") | join }}',
+        '{{ a | sort("code") | first }}',
+        "{{ codes | sort | last }}",
+        '{{ a | sum("price") }}',
+        "{{ a | last }}",
+        "{{ all | count }}",
+        '{{ "x" | lookup("terms", a) | count }}',
+        "{{ p.code in codes }}",
+        "{{ codes == others }}",
+        "{{ text | title }}",
+    ],
+)
+def test_walking_a_whole_list_at_every_turn_is_stopped_at_its_limit(source: str) -> None:
+    codes = [line["code"] for line in LINES]
+    scope = {"a": LINES, "all": {"a": LINES}, "codes": codes, "others": list(codes), "text": "ab " * 20_000}
+    with pytest.raises(MappingError, match=r"here\.\d+: .*more than 2000000 steps; .* inside `each`"):
+        give({"each": "{{ a }}", "as": "p", "with": source}, scope)
+
+
+def test_looking_up_each_of_200_lines_among_all_is_within_the_limit() -> None:
+    made = give({"each": "{{ a }}", "as": "p", "with": '{{ a | where("code", p.code) | count }}'}, {"a": LINES[:200]})
+    assert made == [1] * 200
+
+
+def test_each_evaluation_has_its_own_limit() -> None:
+    template = compile_template('{{ a | sort("code") | count }}', BOX, where="here")
+    assert [template.evaluate({"a": LINES}) for _ in range(20)] == [4000] * 20
+
+
 def test_loops_in_loops_are_stopped_at_their_limit() -> None:
     inner = {"each": "{{ a }}", "as": "y", "with": "{{ y }}"}
     scope = {"a": list(range(200))}

@@ -10,7 +10,7 @@ from crossdock.mapping.errors import Absent, Fault
 from crossdock.mapping.expr import NOTHING, Expr, Frame, used_filters
 from crossdock.mapping.filters import Filter, Reads
 from crossdock.mapping.paths import EVERY, PRESENCE, Path
-from crossdock.mapping.values import Unknown, bounded, merge, unknowns_in
+from crossdock.mapping.values import Unknown, bounded, merge, walk
 
 
 def call_filter(
@@ -90,12 +90,16 @@ def _plain(found: Filter, base: Expr, positional: Sequence[Expr], named: Mapping
         value = base.run(frame)
         arguments = [argument.run(frame) for argument in positional]
         keywords = {name: argument.run(frame) for name, argument in named.items()}
-        waiting = [u for v in (value, *arguments, *keywords.values()) for u in unknowns_in(v)]
+        waiting: list[Unknown] = []
+        steps = walk(value, waiting)
+        for argument in (*arguments, *keywords.values()):
+            steps += walk(argument, waiting)
         if waiting:
             return merge(waiting)
         if value is None and not found.takes_null:
             raise Absent(f"{base.label} is null; put `| default(…)` before `| {found.name}`")
         try:
+            frame.walked(steps)
             return bounded(found.call(value, *arguments, **keywords))
         except Fault as fault:
             raise type(fault)(f"{found.name}: {fault}") from None

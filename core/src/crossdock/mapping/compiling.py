@@ -15,7 +15,7 @@ from crossdock.mapping.expr import NOTHING, Expr, Frame, used_filters
 from crossdock.mapping.filters import Filter
 from crossdock.mapping.operators import ARITHMETIC, arithmetic, compare, join_text, negative, positive, truth
 from crossdock.mapping.paths import EVERY, PRESENCE, Path, field, item
-from crossdock.mapping.values import Unknown, bounded
+from crossdock.mapping.values import Unknown, bounded, walk
 from crossdock.words import SURE, did_you_mean, nearest
 
 MAX_DEPTH = 60
@@ -190,6 +190,8 @@ class Compiler:
             left, result = sides[0].run(frame), None
             for operator, side in zip(operators, sides[1:], strict=True):
                 right = side.run(frame)
+                if isinstance(right, (list, tuple, dict)):
+                    frame.walked(walk(right, []))
                 result = compare(operator, left, right)
                 if isinstance(result, Unknown) or not result:
                     return result

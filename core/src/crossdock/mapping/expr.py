@@ -8,24 +8,38 @@ from typing import Any, TypeAlias
 
 from crossdock.mapping.errors import Fault
 from crossdock.mapping.paths import PRESENCE, Path
-from crossdock.mapping.values import MAX_ITEMS
+from crossdock.mapping.values import MAX_ITEMS, MAX_STEPS
 
 NOTHING: frozenset[Path] = frozenset()
 
 
+@dataclass(slots=True)
+class Budget:
+    """What is left of the work that one evaluation may make: turns of loops, and steps through values."""
+
+    turns: int = MAX_ITEMS
+    steps: int = MAX_STEPS
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What one evaluation sees: names, and how many loop turns it may still take."""
+    """What one evaluation sees: names, and how much work it may still make."""
 
     scope: Mapping[str, Any]
-    turns: list[int] = field(default_factory=lambda: [MAX_ITEMS])
+    budget: Budget = field(default_factory=Budget)
 
     def turn(self, name: str, value: Any) -> Frame:
         """The frame of one loop turn. Raises `Fault` when there were too many."""
-        self.turns[0] -= 1
-        if self.turns[0] < 0:
+        self.budget.turns -= 1
+        if self.budget.turns < 0:
             raise Fault(f"more than {MAX_ITEMS} items")
-        return Frame({**self.scope, name: value}, self.turns)
+        return Frame({**self.scope, name: value}, self.budget)
+
+    def walked(self, steps: int) -> None:
+        """Charge what a filter or a comparison goes through. Raises `Fault` when it was too much."""
+        self.budget.steps -= steps
+        if self.budget.steps < 0:
+            raise Fault(f"more than {MAX_STEPS} steps; a filter or `in` inside `each` walks its whole list every turn")
 
 
 Run: TypeAlias = Callable[[Frame], Any]

@@ -11,13 +11,15 @@ from starlette.requests import Request
 from crossdock.settings import Settings
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+_SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 def admit(request: Request) -> None:
     """Raise 401 or 403 unless the caller may use the API.
 
     Without a token the caller must be on this machine, not behind a proxy, and ask for it by a loopback
-    name: a page on the web that resolves its own name to 127.0.0.1 is not let in.
+    name: a page on the web that resolves its own name to 127.0.0.1 is not let in. Nor may a page of another
+    site change anything through a browser on this machine.
     """
     settings: Settings = request.app.state.crossdock.settings
     if settings.admin_token is not None:
@@ -28,6 +30,16 @@ def admit(request: Request) -> None:
     local = request.client is not None and _loopback(request.client.host)
     if not local or any(name in request.headers for name in _FORWARDED) or not _loopback(request.url.hostname or ""):
         raise HTTPException(403, "set CROSSDOCK_ADMIN_TOKEN to use the API from elsewhere than this machine")
+    if request.method not in _SAFE and _foreign(request):
+        raise HTTPException(403, "a page of another site may change nothing; set CROSSDOCK_ADMIN_TOKEN and show it")
+
+
+def _foreign(request: Request) -> bool:
+    """Whether a browser sent this for a page of another site; other clients send neither header."""
+    if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        return True
+    origin = request.headers.get("origin")
+    return origin is not None and origin != f"{request.url.scheme}://{request.url.netloc}"
 
 
 def _loopback(host: str) -> bool:

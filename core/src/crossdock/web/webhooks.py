@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from crossdock_sdk import WebhookRequest
 from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
@@ -13,15 +15,25 @@ from crossdock.web.problems import ExactJSON, answers, problem
 
 router = APIRouter(tags=["webhooks"])
 
+BODY_SECONDS = 30.0
+"""How long a whole body may take: one that drips would hold its connection for ever."""
+DRAIN_SECONDS = 10.0
+DRAIN_BYTES = 64 * 1024 * 1024
+"""How long, and how far, a refused body is read on."""
+
 
 class TooLargeError(Exception):
     """The body is over the cap."""
 
 
+class TooSlowError(Exception):
+    """The body did not arrive in `BODY_SECONDS`."""
+
+
 @router.post(
     "/webhooks/{connection}",
     summary="Take in a vendor's delivery",
-    responses={200: {"description": "on disk, or known already"}, **answers(401, 404, 413, 422, 500, 503)},
+    responses={200: {"description": "on disk, or known already"}, **answers(401, 404, 408, 413, 422, 500, 503)},
     response_class=ExactJSON,
 )
 async def deliver(connection: str, request: Request) -> Response:
@@ -38,7 +50,10 @@ async def deliver(connection: str, request: Request) -> Response:
         )
         taken = await runtime.intake.receive(connection, raw)
     except TooLargeError:
-        return problem(413, f"a delivery may have {runtime.settings.max_body} bytes")
+        reply = problem(413, f"a delivery may have {runtime.settings.max_body} bytes")
+        return reply if await _drained(request) else _last(reply)
+    except TooSlowError:
+        return _last(problem(408, f"a delivery's body may take {BODY_SECONDS:g} seconds"))
     except ClientDisconnect:
         return problem(400, "the delivery broke off")
     except RefusedError as refused:
@@ -51,15 +66,46 @@ async def deliver(connection: str, request: Request) -> Response:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The raw body; stops reading once it is over `limit` bytes. Raises `TooLargeError`."""
+    """The raw body; stops reading once it is over `limit` bytes. Raises `TooLargeError`, `TooSlowError`."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise TooLargeError
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise TooLargeError
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise TooLargeError
+                chunks.append(chunk)
+    except TimeoutError:
+        raise TooSlowError from None
     return b"".join(chunks)
+
+
+async def _drained(request: Request) -> bool:
+    """Read a refused body to its end; False if it has one too far off.
+
+    Many clients write all of a body before they read: to close over what is unread resets the connection, and
+    the reply is lost.
+    """
+    if "100-continue" in request.headers.get("expect", "").lower():
+        # This one asks before it writes; to read on would bid it to.
+        return False
+    size = 0
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > DRAIN_BYTES:
+                    return False
+    except (TimeoutError, ClientDisconnect):
+        return False
+    return True
+
+
+def _last(reply: Response) -> Response:
+    """The reply after which the connection is closed, for the rest of its request is not read."""
+    reply.headers["Connection"] = "close"
+    return reply

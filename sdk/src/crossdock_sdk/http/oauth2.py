@@ -18,7 +18,13 @@ from crossdock_sdk.http.client import ApiClient, checked_url
 from crossdock_sdk.http.errors import retry_after
 from crossdock_sdk.http.limits import Limits
 from crossdock_sdk.http.reply import Reply
+from crossdock_sdk.http.transport import DRIP
 
+_PATIENCE = 15.0
+_GRANTS = 2
+LONGEST_REFRESH = _GRANTS * DRIP * _PATIENCE
+"""Seconds that a token endpoint can keep a refresh: the stored token's grant and another's. The right to refresh
+must outlast them, or two processes show one single-use refresh token."""
 _REFUSED = "invalid_grant"
 _RECONNECT = "connect the account anew and put its new refresh_token into the connection's settings"
 _PASSING = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
@@ -172,7 +178,7 @@ class OAuth2Refresh:
 
     async def _ask(self, refresh_token: str) -> dict[str, Any]:
         # Its own client: the token endpoint is another host, with none of the API's limits and credentials.
-        client = ApiClient(self._token_url, self._context, limits=Limits(1), errors=self._refusal)
+        client = ApiClient(self._token_url, self._context, limits=Limits(1), errors=self._refusal, timeout=_PATIENCE)
         try:
             form = {"grant_type": "refresh_token", "refresh_token": refresh_token} | self._form
             reply = await client.post("", form=form, headers=self._headers)

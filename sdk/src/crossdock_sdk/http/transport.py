@@ -18,6 +18,8 @@ from crossdock_sdk.http.layer import DROPPED, endpoint, is_write, shown
 from crossdock_sdk.http.wire import ConnectionLostError
 from crossdock_sdk.redaction import Redactor
 
+DRIP = 2
+"""How many times its timeout a request may take in all."""
 _CONNECT_SECONDS = 10.0
 _TOLD = 200
 
@@ -50,7 +52,7 @@ class Network(httpx.AsyncBaseTransport):
             self._transport = self._factory()
         request.extensions["timeout"] = self._times
         try:
-            async with asyncio.timeout(2 * self._timeout):
+            async with asyncio.timeout(DRIP * self._timeout):
                 return await _exchange(self._transport, request)
         except ConnectorError:
             raise

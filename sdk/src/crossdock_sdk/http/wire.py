@@ -8,6 +8,7 @@ Here aiohttp's own exceptions come through as they are, for `crossdock_sdk.http.
 from __future__ import annotations
 
 import ssl
+import zlib
 from functools import cache
 
 import aiohttp
@@ -16,6 +17,8 @@ from aiohttp.client_middlewares import ClientHandlerType
 from multidict import CIMultiDict
 from yarl import URL
 
+LARGEST_REPLY = 32 * 1024 * 1024
+"""Bytes that a reply may have, both as sent and inflated: a few hundred kB of gzip can hold all our memory."""
 _IDLE_SECONDS = 4.0
 """Below the 5 s after which Node.js and uvicorn close an idle connection by default."""
 
@@ -24,8 +27,18 @@ class ConnectionLostError(aiohttp.ClientError):
     """Says that a standing connection was lost, in a class that aiohttp does not resend for."""
 
 
+class ReplyTooLargeError(Exception):
+    """Says that a reply has more than `LARGEST_REPLY` bytes."""
+
+    def __init__(self) -> None:
+        super().__init__(f"a reply may have {LARGEST_REPLY} bytes; ask for fewer records at once")
+
+
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """At most `connections` at once. Reads each reply to its end; keeps no cookies and asks no environment."""
+    """At most `connections` at once. Reads each reply to its end; keeps no cookies and asks no environment.
+
+    A reply over `LARGEST_REPLY` is given up like one that breaks off.
+    """
 
     def __init__(self, connections: int) -> None:
         self._session = aiohttp.ClientSession(
@@ -48,11 +61,51 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             allow_redirects=False,
             timeout=_timeout(times["connect"], times["read"]),
         ) as reply:
-            content = await reply.read()
-        return httpx.Response(reply.status, headers=reply.raw_headers, content=content)
+            content = await _body(reply)
+        coding = reply.headers.get("content-encoding")
+        if coding is None:
+            return httpx.Response(reply.status, headers=reply.raw_headers, content=content)
+        # Without the header, for httpx would inflate without a limit, and what is inflated already.
+        headers = [pair for pair in reply.raw_headers if pair[0].lower() != b"content-encoding"]
+        return httpx.Response(reply.status, headers=headers, content=_inflated(content, coding.strip().lower()))
 
     async def aclose(self) -> None:
         await self._session.close()
+
+
+async def _body(reply: aiohttp.ClientResponse) -> bytes:
+    if reply.content_length is not None and reply.content_length <= LARGEST_REPLY:
+        return await reply.read()
+    blocks, size = [], 0
+    async for block in reply.content.iter_any():
+        size += len(block)
+        if size > LARGEST_REPLY:
+            raise ReplyTooLargeError
+        blocks.append(block)
+    return b"".join(blocks)
+
+
+def _inflated(content: bytes, coding: str) -> bytes:
+    """The content without the codings that we ask for; in any other it is left as it is."""
+    if coding not in ("gzip", "x-gzip", "deflate") or not content:
+        return content
+    try:
+        try:
+            return _limited(content, zlib.MAX_WBITS | 32)
+        except zlib.error:
+            if coding != "deflate":
+                raise
+            # Some servers leave out the frame that RFC 9110, 8.4.1.2 wants.
+            return _limited(content, -zlib.MAX_WBITS)
+    except zlib.error as error:
+        raise httpx.DecodingError(str(error)) from None
+
+
+def _limited(content: bytes, window: int) -> bytes:
+    plain = zlib.decompressobj(window).decompress(content, LARGEST_REPLY + 1)
+    if len(plain) > LARGEST_REPLY:
+        raise ReplyTooLargeError
+    return plain
 
 
 def _text(pair: tuple[bytes, bytes]) -> tuple[str, str]:
