@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from crossdock.stepper import made_already
+from crossdock.legs import made_already
 from crossdock_sdk import (
     Action,
     AmbiguousError,

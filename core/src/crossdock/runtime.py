@@ -15,12 +15,14 @@ from crossdock_sdk.contracts.connection import secrets_of
 
 from crossdock import __version__
 from crossdock.alerts import Courier, Links
+from crossdock.calling import Caller
 from crossdock.config.load import Loaded, load
 from crossdock.config.problems import ConfigProblems
 from crossdock.connections import Connections
 from crossdock.ids import owner_id
 from crossdock.intake import Intake
 from crossdock.journal.opening import database_path, open_journal
+from crossdock.legs import Legs
 from crossdock.metrics import Readings, RuntimeMetrics
 from crossdock.pauses import Pauses
 from crossdock.plugins import Registry, load_plugins
@@ -84,18 +86,11 @@ class Crossdock:
         self.connections = Connections(loaded.connections, self.registry, self._context, loaded.stopped)
         self.programs = Programs(self.journal, self.registry, self.connections.connectors)
         recorder = Recorder(self.journal, self.telemetry, self.metrics, self.now, Links(self.settings.public_url))
-        self.stepper = Stepper(
-            self.journal,
-            recorder,
-            Pauses(self.journal, self.now),
-            self.connections,
-            self.telemetry,
-            self.metrics,
-            self.now,
-            self.rng,
-            timedelta(seconds=self.settings.step_timeout),
-            self.redactor.text,
-        )
+        timeout = timedelta(seconds=self.settings.step_timeout)
+        caller = Caller(self.telemetry, self.metrics, self.now, self.rng, timeout, self.redactor.text)
+        legs = Legs(self.journal, recorder, self.connections, caller, self.now)
+        pauses = Pauses(self.journal, self.now)
+        self.stepper = Stepper(self.journal, recorder, pauses, self.connections, caller, legs, self.now)
         self.intake = Intake(
             self.journal,
             self.connections,

@@ -57,7 +57,7 @@ class LocalRunner:
         self._loops: list[asyncio.Task[None]] = []
         self._awake = asyncio.Event()
         self._stopping = False
-        self._teller = Teller(journal, stepper.telemetry)
+        self._teller = Teller(journal, stepper.caller.telemetry)
         self._owed: list[ClaimedRun] = []
         """Runs that could not be given back, for the journal took no write."""
         self._stuck_runs: set[str] = set()
