@@ -16,8 +16,10 @@ from crossdock.config.compiled import CompiledLeg
 from crossdock.journal.base import Checkpoint
 from crossdock.metrics import RuntimeMetrics
 from crossdock.recorder import Job
+from crossdock.state import FOR_GOOD, UNCOUNTED
 from crossdock.telemetry import PastSpan, Telemetry
 
+_KINDS = FOR_GOOD | UNCOUNTED | {"transient", "ambiguous", "unavailable"}
 _WITH_INTENT = frozenset({"apply", "undo"})
 
 
@@ -76,7 +78,9 @@ class Caller:
     def facts(self, error: Exception, foreign: str) -> dict[str, Any]:
         """An error as a checkpoint keeps it; `foreign` is its kind if it is none of the SDK's."""
         if isinstance(error, ConnectorError):
-            facts = error.facts()
+            facts = _plain(error)
+            if facts["kind"] not in _KINDS and not (facts["kind"] == "void" and foreign == "transient"):
+                facts["kind"] = foreign
         elif isinstance(error, TimeoutError):
             facts = {
                 "kind": foreign,
@@ -115,3 +119,12 @@ class Caller:
         text = jsonio.dumps(data).decode()
         if self.redact(text) != text:
             raise RejectedError(f"{what} contains one of this installation's secrets; change one of the two")
+
+
+def _plain(error: ConnectorError) -> dict[str, Any]:
+    """The error's facts as the journal keeps them, whatever a connector has put into its fields."""
+    try:
+        facts: dict[str, Any] = jsonio.loads(jsonio.dumps(error.facts()))
+    except (TypeError, ValueError):
+        return {"kind": error.kind, "message": str(error.message)}
+    return facts

@@ -9,6 +9,7 @@ from typing import Any
 
 from crossdock_sdk import (
     Action,
+    AmbiguousError,
     AuthError,
     ConfigError,
     ConnectorError,
@@ -22,12 +23,12 @@ from crossdock_sdk import (
 from crossdock.calling import Caller
 from crossdock.config.compiled import CompiledLeg
 from crossdock.connections import Connections
-from crossdock.journal.base import Checkpoint, Journal, LeaseLost, ObjectUse, RunUpdate
+from crossdock.journal.base import Checkpoint, Journal, LeaseLost, ObjectUse
 from crossdock.planning import PlanError, check_receipts, leg_input
 from crossdock.program import ProgramError
 from crossdock.recorder import Job, Outcome, Recorder
 from crossdock.saga import settles
-from crossdock.state import LegState, Status, evolve, leg_key, undecided
+from crossdock.state import LegState, evolve, leg_key, undecided
 
 
 @dataclass(slots=True)
@@ -43,10 +44,13 @@ class Legs:
     async def apply(self, job: Job, leg: CompiledLeg, *, redo: bool) -> Outcome:
         state = job.run.leg(leg.name)
         action = self._action(leg)
+        self._hold_account(job, leg)
+        if redo:
+            self._hold_place(leg, state)
+        # An update that an earlier run began is made with what is true now: it names its object, and no key.
+        repeats = redo and not (state.inherited and action.redo == "upsert")
         try:
-            if redo:
-                self._hold_place(leg, state)
-            data = _again(action, state) if redo else leg_input(job.known, leg, job.run)
+            data = _again(action, state) if repeats else leg_input(job.known, leg, job.run)
             self.caller.hold_unmasked(_sent(data), f"leg {leg.name}: its input")
         except PlanError as error:
             return Outcome(Checkpoint("apply", leg.name, "failed", {"error": error.facts}, self.now()))
@@ -56,7 +60,7 @@ class Legs:
         intent: dict[str, Any] = {"key": key, "input": _sent(data), "redo": redo, "do": leg.leg.do}
         intent["account"] = self.connections.account(leg.leg.connection)
         if not redo and leg.looks_first:
-            await self.recorder.append(job, [], RunUpdate(str(Status.RUNNING), leg=leg.name), acquire=lock)
+            await self.recorder.reserve(job, leg.name, lock)
             seen = await self._before(job, leg, action, data)
             if seen.phase == "failed":
                 return Outcome(seen, unlock=lock)
@@ -108,8 +112,11 @@ class Legs:
             receipt = await (action.recover(data, key) if named is None else action.named(named, data, key))
             if receipt is not None:
                 receipt = _with_before(_receipt(action, "recover", receipt), state.before)
+                if named is not None:
+                    await self._hold_unclaimed(job, leg, action, receipt)
                 self._hold_checks(job, leg, receipt)
-            return {"receipt": receipt.model_dump() if receipt else None}
+                self._hold_receipt(leg, receipt)
+            return {"receipt": receipt.model_dump() if receipt else None, "named": named}
 
         done = await self.caller.call(job, "recover", leg, "transient", ask, key=key)
         if done.phase == "failed" and "receipt" in done.data:
@@ -125,6 +132,28 @@ class Legs:
         used = uses(leg, action, done.data.get("receipt"))
         unsettled = undecided(evolve(job.run, done).leg(leg.name))
         return Outcome(done, used=used, unlock=() if unsettled else lock)
+
+    async def verify(self, job: Job, leg: CompiledLeg) -> Outcome:
+        """Whether what an earlier run made is still there; it only reads."""
+        state = job.run.leg(leg.name)
+        action = self._action(leg)
+        self._hold_place(leg, state)
+        receipt = action.receipt.model_validate(state.receipt)
+
+        async def look() -> dict[str, Any]:
+            return {"there": await action.exists(receipt)}
+
+        seen = await self.caller.call(job, "verify", leg, "transient", look)
+        return Outcome(_as_a_read(seen, {"ambiguous", "unavailable", "rejected", "not_found"}))
+
+    async def _hold_unclaimed(self, job: Job, leg: CompiledLeg, action: Action[Any], receipt: Receipt) -> None:
+        """Raise `RejectedError` for an object that a person names and that another run has made."""
+        for use in uses(leg, action, receipt.model_dump()) if receipt.created else ():
+            others = await self.journal.other_users(use.connection, use.object, use.object_id, job.row.root)
+            if others:
+                raise RejectedError(
+                    f"{use.object} {receipt.id} belongs to run {others[0]}; name the one that this made"
+                )
 
     async def undo(self, job: Job, leg: CompiledLeg) -> Outcome:
         state = job.run.leg(leg.name)
@@ -157,6 +186,17 @@ class Legs:
         if account is not None and account != now:
             return f"{leg.name} was written into {account}, and {leg.leg.connection} is {now} now; put the account back"
         return None
+
+    def _hold_account(self, job: Job, leg: CompiledLeg) -> None:
+        """Raise `ProgramError` if the run has used this connection for another account before.
+
+        What it writes now is made of what it read and wrote there.
+        """
+        now, before = self.connections.account(leg.leg.connection), job.run.accounts.get(leg.leg.connection)
+        if before is not None and before != now:
+            raise ProgramError(
+                f"the run began in {before}, and {leg.leg.connection} is {now} now; put the account back, or cancel"
+            )
 
     def _hold_place(self, leg: CompiledLeg, state: LegState) -> None:
         """Raise `ProgramError` unless the leg still writes where it wrote before."""
@@ -229,10 +269,11 @@ async def _still_there(action: Action[Any], receipt: Receipt) -> bool:
     """Whether an object exists. That it cannot be read says nothing, neither for nor against the write."""
     try:
         return await action.exists(receipt)
-    except (TransientError, AuthError):
+    except AuthError:
         raise
     except ConnectorError as error:
-        raise TransientError(f"whether {receipt.id} exists cannot be read: {error.message}") from error
+        # The write has been answered by now, be it with an old reply: it is a doubt until this is read.
+        raise AmbiguousError(f"whether {receipt.id} exists cannot be read: {error.message}") from error
 
 
 def _sent(data: Record) -> dict[str, Any]:

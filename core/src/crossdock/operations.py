@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from crossdock.ids import run_id
 from crossdock.journal.base import AlreadyReplayed, Checkpoint, Journal, NewRun, RunRow
-from crossdock.state import FINAL, Run, Status, fold, undecided
+from crossdock.state import FINAL, Run, Status, fold, unsettled
 from crossdock.telemetry import RunTrace
 
 REPLAYABLE = frozenset({Status.ROLLED_BACK, Status.DEAD, Status.CANCELLED, Status.IGNORED})
@@ -50,7 +50,7 @@ class Operations:
             flow=row.flow,
             key=row.key,
             plan_hash=plan_hash or row.plan_hash,
-            trace=RunTrace.new().encode(),
+            trace=replace(RunTrace.new(), sampled=RunTrace.decode(row.trace).sampled if row.trace else True).encode(),
             replay_of=row.id,
         )
         try:
@@ -74,7 +74,7 @@ class Operations:
         """
         row = await self._row(run_id_)
         run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), await self.journal.steps(row.id))
-        doubtful = [name for name, state in run.legs.items() if undecided(state)]
+        doubtful = [name for name, state in run.legs.items() if unsettled(state)]
         if row.status != Status.IN_DOUBT or leg not in doubtful:
             told = f"in doubt is {', '.join(doubtful)}" if doubtful else "no leg of it is"
             raise NotPossibleError(f"leg {leg} of run {row.id} ({row.status}) is not in doubt; {told}")

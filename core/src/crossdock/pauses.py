@@ -10,7 +10,7 @@ from crossdock.alerts import connection_alert, outbox, tell_log
 from crossdock.journal.base import Journal, RunRow, connection_wait
 from crossdock.saga import AUTH_PROBE
 
-_SAYS_NOTHING = frozenset({"transient", "throttled", "ambiguous", "config", "mapping"})
+_SAYS_NOTHING = frozenset({"transient", "throttled", "ambiguous", "unavailable", "config", "mapping"})
 """Kinds of error that tell nothing about credentials."""
 
 

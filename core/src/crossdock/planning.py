@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from crossdock.config.compiled import CompiledFlow, CompiledLeg
 from crossdock.mapping import MappingError, Pending, Unknown
 from crossdock.mapping.guard import unmapped
-from crossdock.state import LegState, Phase, Run
+from crossdock.state import LegState, Phase, Run, unsettled
 
 Scope = dict[str, Any]
 
@@ -96,11 +96,12 @@ def plan_run(known: Known, run: Run) -> Planned:
     """Compute all inputs and hold them against the guard and the checks. Raises `PlanError`."""
     flow, scope = known.flow, known.records(run)
     _guard(flow, known.spec, scope)
-    receipts = {name: leg.receipt for name, leg in run.legs.items() if leg.receipt}
+    receipts = {name: leg.receipt for name, leg in run.legs.items() if leg.receipt and leg.phase is Phase.APPLIED}
     inputs = _inputs(flow, scope, receipts)
-    for check in flow.checks:
-        _hold(check, scope)
     changed = tuple(leg.name for leg in flow.enabled if _changed(leg, run.leg(leg.name), inputs[leg.name]))
+    # Where what stands is not what would be written now, a person decides which of the two is right.
+    for check in () if changed else flow.checks:
+        _hold(check, scope)
     shown = readable(inputs)
     # What an earlier run left must not make the same records look like others.
     alone = readable(_inputs(flow, known.records(run), {})) if receipts else shown
@@ -119,7 +120,8 @@ def _inputs(flow: CompiledFlow, scope: Scope, receipts: Mapping[str, dict[str, A
 
 
 def _changed(leg: CompiledLeg, state: LegState, planned: dict[str, Any]) -> bool:
-    if not (state.inherited and state.phase is Phase.APPLIED and state.input is not None):
+    kept = state.phase is Phase.APPLIED or unsettled(state)
+    if not (state.inherited and kept and state.input is not None):
         return False
     if _has_unknown(planned):
         return True

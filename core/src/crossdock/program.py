@@ -55,7 +55,7 @@ def make_program(flow: Flow, registry: Registry, connectors: Mapping[str, str]) 
         action, on_failure = leg.action_class, leg.leg.on_failure or flow.on_failure
         # Within one system an object needs what it refers to; another system only quotes it.
         reads = frozenset(path[0] for path in leg.template.reads if places.get(path[0]) == leg.leg.connection)
-        legs.append(LegPlan(leg.name, action.redo, on_failure, action.recovers(), reads))
+        legs.append(LegPlan(leg.name, action.redo, on_failure, action.recovers(), action.verifies(), reads))
     return Program(compiled, Plan(tuple(legs), flow.retry, flow.again), spec)
 
 
@@ -91,7 +91,9 @@ class Programs:
 
     async def notifiers(self, plan_hash: str) -> tuple[str, ...]:
         """Who is told of the plan's runs, whether or not it can run now."""
-        return Flow.from_plan(await self._journal.plan(plan_hash)).notify
+        # Read as it stands: a plan that this version cannot load must not keep people from being told so.
+        named = (await self._journal.plan(plan_hash)).get("notify") or ()
+        return tuple(str(name) for name in named)
 
     def forget(self) -> None:
         """Compile anew: connections or plugins have changed."""

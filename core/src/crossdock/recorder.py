@@ -30,8 +30,9 @@ from crossdock.metrics import RuntimeMetrics
 from crossdock.planning import Known
 from crossdock.program import Program
 from crossdock.saga import AUTH_PROBE, Apply, Decision, End, MakePlan, Stop, Undo, Wait, culprit, decide, why_held
-from crossdock.state import Run, Status, evolve, fold, leaves, undecided
+from crossdock.state import Run, Status, evolve, fold, leaves, unsettled
 from crossdock.telemetry import PastSpan, RunTrace, Telemetry
+from crossdock.telemetry.story import run_span
 
 _log = logging.getLogger("crossdock.run")
 
@@ -83,10 +84,27 @@ class Recorder:
     lease: timedelta = timedelta(seconds=150)
 
     async def intend(self, job: Job, kind: str, leg: str, data: dict[str, Any], lock: tuple[str, ...]) -> None:
-        """Record that a leg is about to be written or undone. Raises `LockHeld` if another run has the lock."""
+        """Record that a leg is about to be written or undone.
+
+        Raises `LockHeld` if another run has the lock, `Overtaken` if a person has added a step meanwhile.
+        """
         checkpoint = Checkpoint(kind, leg, "intent", data, self.now())
         status = Status.ROLLING_BACK if kind == "undo" else Status.RUNNING
-        await self.append(job, [checkpoint], RunUpdate(str(status), leg=leg), acquire=lock)
+        await self.append(job, [checkpoint], self._knowing(job, RunUpdate(str(status), leg=leg)), acquire=lock)
+
+    async def reserve(self, job: Job, leg: str, lock: tuple[str, ...]) -> None:
+        """Take a leg's lock before anything of it is written. Raises as `intend`."""
+        await self.append(job, [], self._knowing(job, RunUpdate(str(Status.RUNNING), leg=leg)), acquire=lock)
+
+    def _knowing(self, job: Job, update: RunUpdate) -> RunUpdate:
+        """The update, to be refused if a person has come between: nothing more is to be begun then."""
+        return replace(update, known_steps=job.run.steps - len(job.unsaved))
+
+    async def decided_anew(self, job: Job) -> Decision:
+        """Write what is unsaved and take in what a person has added; the decision that follows from both."""
+        await self.flush(job)
+        await self._reread(job)
+        return decide(job.program.plan, job.run, self.now())
 
     async def append(
         self, job: Job, checkpoints: Sequence[Checkpoint], update: RunUpdate, *, acquire: tuple[str, ...] = ()
@@ -141,7 +159,7 @@ class Recorder:
     async def put_off(self, job: Job, message: str, until: datetime) -> None:
         """Let a run that cannot go on as things are configured wait, in the status that it has."""
         undoing = any(leg.undoing for leg in job.run.legs.values())
-        doubtful = any(undecided(leg) for leg in job.run.legs.values())
+        doubtful = any(unsettled(leg) for leg in job.run.legs.values())
         status = Status.ROLLING_BACK if undoing else Status.IN_DOUBT if doubtful else Status.WAITING
         error = {"kind": "config", "message": message}
         await self._commit(job, [], RunUpdate(str(status), until, error, job.row.leg, release=True), None)
@@ -197,11 +215,8 @@ class Recorder:
     async def _write(self, job: Job, decision: Decision) -> bool:
         closing = _closing(decision, self.now())
         alert = self._alert(job, decision)
-        update = replace(
-            _update(job, decision),
-            alerts=outbox(alert, job.program.flow.notify, self.now()) if alert else (),
-            known_steps=job.run.steps - len(job.unsaved),
-        )
+        alerts = outbox(alert, job.program.flow.notify, self.now()) if alert else ()
+        update = self._knowing(job, replace(_update(job, decision), alerts=alerts))
         count = await self._commit(job, closing, update, self.now() + self.lease)
         job.run = fold(job.run, closing)
         if alert:
@@ -218,11 +233,8 @@ class Recorder:
     def _ended(self, job: Job, status: Status) -> None:
         self.metrics.runs.add(job.row.flow, str(status))
         _log.info("run %s", status, extra={"key": job.row.key, "status": str(status)})
-        ok = status in {Status.SUCCEEDED, Status.IGNORED}
-        named = {"crossdock.flow": job.row.flow, "crossdock.run": job.row.id, "crossdock.status": str(status)}
-        error = None if ok else str(status)
-        told = PastSpan(f"run {job.row.flow}", job.row.created_at, self.now(), attributes=named, error=error)
-        self.telemetry.tell_run(job.trace, told)
+        row = job.row
+        self.telemetry.tell_run(job.trace, run_span(row.flow, row.id, str(status), row.created_at, self.now()))
 
 
 def _commits_at_once(job: Job, decision: Decision) -> bool:

@@ -15,15 +15,27 @@ from typing import Any
 from crossdock_sdk import LegReport, Redo
 
 from crossdock.config.models import Again, OnFailure, RetryPolicy
-from crossdock.state import FOR_GOOD, LegState, Phase, Run, Status, Tries, heritage, leaves, undecided
+from crossdock.state import (
+    FOR_GOOD,
+    LegState,
+    Phase,
+    Run,
+    Status,
+    Tries,
+    heritage,
+    leaves,
+    undecided,
+    undone_unseen,
+    unsettled,
+)
 
 AUTH_PROBE = timedelta(minutes=5)
 """How long a run waits before it tries a connection again whose credentials were refused."""
 STILL_ON_ITS_WAY = timedelta(seconds=5)
 """A write whose connection was cut off may still reach the vendor, or be at work there: looking for what it made
 at once could find nothing too soon."""
-LONGEST_PAUSE = timedelta(days=1)
-"""The longest that a vendor's `Retry-After` is heeded."""
+LONGEST_PAUSE = timedelta(hours=1)
+"""The longest that a vendor's `Retry-After` is heeded, before it is asked again."""
 JITTER = Decimal("0.2")
 """A wait is lengthened by up to this share, so that runs that failed together do not return together."""
 
@@ -46,6 +58,8 @@ class LegPlan:
     on_failure: OnFailure = "rollback"
     recovers: bool = False
     """Whether the action can look for what an earlier try made."""
+    verifies: bool = False
+    """Whether it can be asked if what was made is still there."""
     reads: frozenset[str] = frozenset()
     """The legs of the same connection whose receipts its input is made of: while it stands, so must they."""
 
@@ -91,6 +105,13 @@ class Recover:
 
 
 @dataclass(frozen=True, slots=True)
+class Verify:
+    """Ask the vendor whether what an earlier run made in this leg is still there."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
 class Undo:
     """Take this leg's write back."""
 
@@ -122,7 +143,7 @@ class End:
     alert: bool
 
 
-Work = Inherit | Hydrate | MakePlan | Apply | Recover | Undo
+Work = Inherit | Verify | Hydrate | MakePlan | Apply | Recover | Undo
 Decision = Work | Wait | Stop | End
 
 
@@ -132,7 +153,7 @@ def settles(redo: Redo, kind: str) -> bool:
     A vendor that keeps our key would have given the old reply. One that does not keep it judges the repeat alone:
     what the record allowed the first time it may refuse now.
     """
-    return not (redo is Redo.UPSERT and kind == "rejected")
+    return not (redo is Redo.UPSERT and kind in {"rejected", "not_found"})
 
 
 def decide(plan: Plan, run: Run, now: datetime) -> Decision:
@@ -141,26 +162,45 @@ def decide(plan: Plan, run: Run, now: datetime) -> Decision:
         return End(run.ended, alert=False)
     if run.replay_of and not run.inherited:
         return Inherit()
-    doubtful = next((leg for leg in plan.legs if _unsettled(leg, run.leg(leg.name))), None)
     if run.cancelled:
-        return _settle(plan, run, doubtful, now) if doubtful else _roll_back(plan, run, Status.CANCELLED, now)
+        return _roll_back(plan, run, Status.CANCELLED, now)
     if any(
         run.leg(leg.name).undoing and leg.on_failure != "skip" and not run.leg(leg.name).retake for leg in plan.legs
     ):
         return _roll_back(plan, run, Status.ROLLED_BACK, now)
+    taken = next((leg for leg in plan.legs if _unverified(leg, run.leg(leg.name))), None)
+    if taken is not None:
+        return _verify(plan, run, taken, now)
     if not run.planned or run.records is None:
         return _read(plan, run, now)
     if run.changed:
         return _stop(run, Status.HELD)
     if run.again and plan.again != "allow":
-        same = run.again["same"] or plan.again == "ignore"
+        same = run.again["same"] or (plan.again == "ignore" and run.again.get("succeeded", True))
         return End(Status.IGNORED, alert=False) if same and not leaves(run) else _stop(run, Status.HELD)
     return _forward(plan, run, now)
 
 
 def _unsettled(leg: LegPlan, state: LegState) -> bool:
     """Whether a try may have taken effect, and it can or must be found out."""
-    return undecided(state) or (state.phase is Phase.PENDING and state.unproven and leg.recovers)
+    return undecided(state) or (unsettled(state) and leg.recovers)
+
+
+def _unverified(leg: LegPlan, state: LegState) -> bool:
+    return leg.verifies and state.inherited and not state.verified and state.phase is Phase.APPLIED
+
+
+def _verify(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision:
+    """See that what an earlier run left is there before anything is built on it."""
+    tries = run.leg(leg.name).tries
+    due = _due(plan, tries)
+    if _spent(plan, tries) and tries.at:
+        patient = tries.at + plan.retry.max
+        if now < patient:
+            return Wait(patient, Status.IN_DOUBT, alert=run.alerted != Status.IN_DOUBT)
+    elif due and now < due:
+        return Wait(due, Status.WAITING)
+    return Verify(leg.name)
 
 
 def _read(plan: Plan, run: Run, now: datetime) -> Decision:
@@ -248,7 +288,13 @@ def _arrived(leg: LegPlan, state: LegState) -> datetime | None:
 
 
 def _roll_back(plan: Plan, run: Run, ending: Status, now: datetime) -> Decision:
-    """Undo what was made, newest first. What cannot be undone keeps what it rests on, and nothing else."""
+    """Undo what was made, newest first. What cannot be undone keeps what it rests on, and nothing else.
+
+    Before that it is found out what there is to undo.
+    """
+    doubtful = next((leg for leg in plan.legs if _unsettled(leg, run.leg(leg.name))), None)
+    if doubtful is not None:
+        return _settle(plan, run, doubtful, now)
     needed: set[str] = set()
     for leg in reversed(plan.legs):
         state = run.leg(leg.name)
@@ -258,8 +304,7 @@ def _roll_back(plan: Plan, run: Run, ending: Status, now: datetime) -> Decision:
                 return step
         if leg.name in needed or _stands(plan, state):
             needed |= leg.reads
-    left = any(_stands(plan, run.leg(leg.name)) for leg in plan.legs)
-    if left or strays(plan, run):
+    if leaves(run):
         return End(Status.DEAD, alert=True)
     return End(ending, alert=ending is not Status.CANCELLED)
 
@@ -308,15 +353,19 @@ def _due(plan: Plan, tries: Tries) -> datetime | None:
 
 def why_held(run: Run) -> dict[str, Any] | None:
     """What a run that no leg stopped waits for a person about, as an error; None if it does not."""
+    told = []
     if run.changed:
         legs = ", ".join(run.changed)
-        told = f"{legs} stands as an earlier run wrote it, and the flow would write something else now"
-        return {"kind": "changed", "message": f"{told}: let the run go on to keep it, or cancel it to take it back"}
-    if run.again is None:
-        return None
-    stands = "; ".join(run.again.get("stands", ()))
-    told = f"an earlier run of this key, {run.again['run']}, succeeded or left something"
-    return {"kind": "again", "message": f"{told}: {stands}" if stands else told}
+        told.append(
+            f"{legs} stands as an earlier run wrote it, and the flow would write something else now:"
+            " let the run go on to keep it, or cancel it to take it back"
+        )
+    if run.again is not None:
+        stands = "; ".join(run.again.get("stands", ()))
+        earlier = f"an earlier run of this key ({run.again['run']})"
+        told.append(f"{stands}: by {earlier}" if stands else f"{earlier} succeeded or left something")
+    kind = "changed" if run.changed else "again"
+    return {"kind": kind, "message": "; and ".join(told)} if told else None
 
 
 def culprit(plan: Plan, run: Run) -> str | None:
@@ -346,8 +395,8 @@ def _report(plan: Plan, leg: LegPlan, state: LegState) -> LegReport:
         Phase.FAILED: "failed",
     }
     word = words.get(state.phase, "not reached")
-    unseen = state.undoing and state.phase in {Phase.APPLIED, Phase.AMISS}
-    if unseen or _unsettled(leg, state):
+    unseen = undone_unseen(state)
+    if unseen or unsettled(state):
         word = "in doubt"
     elif state.phase is Phase.PENDING and state.tries.failures:
         word = "failed"

@@ -21,6 +21,8 @@ FOR_GOOD = frozenset({"rejected", "not_found", "discrepancy", "config", "mapping
 """Kinds of error that another try does not mend."""
 UNCOUNTED = frozenset({"auth", "throttled"})
 """Kinds of error that burn no try of the run."""
+_UNSURE = frozenset({"ambiguous", "unavailable"})
+"""Kinds of error that leave open whether what was asked took effect."""
 UNASKED = frozenset({"config", "mapping"})
 """Kinds of error that arise before the vendor is asked, and so settle no doubt."""
 
@@ -98,6 +100,8 @@ class LegState(msgspec.Struct, frozen=True):
     """What stood where this leg writes, before its first try; undo restores it."""
     error: dict[str, Any] | None = None
     inherited: bool = False
+    verified: bool = False
+    """What was taken over has been seen at the vendor."""
     sent_at: datetime | None = None
     unproven: bool = False
     """A try was answered with 503. That nothing took effect is the server's word alone."""
@@ -109,6 +113,10 @@ class LegState(msgspec.Struct, frozen=True):
     """The vendor's id of what a person says this leg made; it is still to be read there."""
     undoing: bool = False
     """Undo has begun, and may have taken effect: there is no way forward from here."""
+    undo_sent: bool = False
+    """An undo has begun whose outcome is not recorded."""
+    unseen: bool = False
+    """An undo may have taken effect without our seeing it, whatever later ones were answered."""
     amiss: bool = False
     retake: bool = False
     """What stands amiss is to be undone first, and then written anew."""
@@ -127,6 +135,8 @@ class Run(msgspec.Struct, frozen=True):
     read_tries: Tries = Tries()
     again: dict[str, Any] | None = None
     """An earlier run that succeeded for the same key: `{run, same}`."""
+    accounts: Mapping[str, str] = {}
+    """Connection → the account at the vendor in which this run reads and writes."""
     changed: tuple[str, ...] = ()
     """Legs that stand since an earlier run, as it wrote them: the flow would write something else now."""
     error: dict[str, Any] | None = None
@@ -173,6 +183,17 @@ def undecided(leg: LegState) -> bool:
     return leg.phase is Phase.SENT or (leg.doubt and leg.phase is Phase.PENDING)
 
 
+def unsettled(leg: LegState) -> bool:
+    """Whether a try of this leg may have taken effect, be it only that a server's word is all there is against it."""
+    return undecided(leg) or (leg.phase is Phase.PENDING and leg.unproven)
+
+
+def undone_unseen(leg: LegState) -> bool:
+    """Whether nobody knows if what this leg made has been undone."""
+    applied = leg.phase in {Phase.APPLIED, Phase.AMISS}
+    return (leg.unseen and (applied or leg.phase is Phase.STANDS)) or (applied and leg.undo_sent)
+
+
 def fold(run: Run, steps: Iterable[Step]) -> Run:
     """The run after all its checkpoints."""
     for step in steps:
@@ -189,7 +210,8 @@ def evolve(run: Run, step: Step) -> Run:
 
 def _hydrated(run: Run, step: Step) -> Run:
     if step.phase == "done":
-        return replace(run, records=step.data["records"], read_tries=Tries())
+        accounts = {**run.accounts, **step.data.get("from", {})}
+        return replace(run, records=step.data["records"], read_tries=Tries(), accounts=accounts)
     return _read_failed(run, step)
 
 
@@ -220,7 +242,8 @@ def _applied(run: Run, step: Step) -> Run:
         given = step.data
         sent = replace(leg, phase=Phase.SENT, input=given.get("input"), before=given.get("before"), sent_at=step.at)
         sent = replace(sent, do=given.get("do", leg.do), account=given.get("account", leg.account))
-        return _with(run, name, replace(sent, doubt=leg.doubt or leg.phase is Phase.SENT))
+        sent = replace(sent, doubt=leg.doubt or leg.phase is Phase.SENT)
+        return _using(_with(run, name, sent), sent.do, sent.account)
     if step.phase == "done":
         return _moved(_with(run, name, _applied_as(leg, step.data["receipt"])))
     return _apply_failed(run, name, leg, step)
@@ -241,7 +264,7 @@ def _apply_failed(run: Run, name: str, leg: LegState, step: Step) -> Run:
         after = replace(after, phase=Phase.AMISS, doubt=False, amiss=True, receipt=step.data["receipt"])
     elif step.data.get("unsettled"):
         after = replace(after, phase=Phase.PENDING, doubt=True, refused=True)
-    elif kind in FOR_GOOD and not (leg.doubt and kind in UNASKED):
+    elif kind in FOR_GOOD and not ((leg.doubt or leg.unproven) and kind in UNASKED):
         after = replace(after, phase=Phase.FAILED, doubt=False)
     else:
         unproven = leg.unproven or kind == "unavailable"
@@ -257,10 +280,12 @@ def _recovered(run: Run, step: Step) -> Run:
         named = None if error.get("kind") in FOR_GOOD else leg.named
         return _with(run, name, replace(leg, error=error, tries=leg.tries.failed(step.at, error), named=named))
     receipt = step.data.get("receipt")
+    if receipt is None and leg.named is not None and step.data.get("named") != leg.named:
+        return run  # a look that was under way when a person named the object
     if receipt is None and leg.refused:
         return _moved(_with(run, name, replace(leg, phase=Phase.FAILED, doubt=False, refused=False)))
     if receipt is None:
-        return _with(run, name, replace(leg, phase=Phase.PENDING, doubt=False, looked=True, unproven=False))
+        return _moved(_with(run, name, replace(leg, phase=Phase.PENDING, doubt=False, looked=True, unproven=False)))
     settled = _applied_as(leg, receipt)
     return _moved(_with(run, name, settled))
 
@@ -269,7 +294,7 @@ def _resolved(run: Run, step: Step) -> Run:
     """A person has looked at the vendor. What the vendor has answered meanwhile counts for more."""
     name = step.leg or ""
     leg = run.leg(name)
-    if not undecided(leg):
+    if not unsettled(leg):
         return run
     exists = step.data["exists"]
     after = replace(leg, refused=False, tries=Tries(), error=None, named=exists)
@@ -282,16 +307,31 @@ def _undone(run: Run, step: Step) -> Run:
     name = step.leg or ""
     leg = run.leg(name)
     if step.phase == "intent":
-        return _with(run, name, replace(leg, undoing=True))
-    if step.phase == "done" and leg.retake:
+        sent = replace(leg, undoing=True, undo_sent=True, unseen=leg.unseen or leg.undo_sent)
+        return _with(run, name, sent)
+    if step.phase != "failed" and leg.retake:
         return _with(run, name, LegState(generation=leg.generation + 1))
     if step.phase != "failed":
         phase = Phase.KEPT if step.phase == "kept" else Phase.UNDONE
-        return _with(run, name, replace(leg, phase=phase))
+        return _with(run, name, replace(leg, phase=phase, undo_sent=False))
     error = step.data["error"]
     tries = leg.undo_tries.failed(step.at, error)
     phase = Phase.STANDS if error.get("kind") in FOR_GOOD else leg.phase
-    return _with(run, name, replace(leg, phase=phase, undo_tries=tries, error=error))
+    unseen = leg.unseen or error.get("kind") in _UNSURE
+    after = replace(leg, phase=phase, undo_tries=tries, error=error, undo_sent=False, unseen=unseen)
+    return _with(run, name, after)
+
+
+def _verified(run: Run, step: Step) -> Run:
+    """What an earlier run left is there, or somebody has taken it away since, and it is made anew."""
+    name = step.leg or ""
+    leg = run.leg(name)
+    if step.phase == "failed":
+        error = step.data["error"]
+        return _with(run, name, replace(leg, error=error, tries=leg.tries.failed(step.at, error)))
+    if not step.data["there"]:
+        return _with(run, name, LegState(generation=leg.generation + 1))
+    return _moved(_with(run, name, replace(leg, verified=True, tries=Tries(), error=None)))
 
 
 def _inherited(run: Run, step: Step) -> Run:
@@ -307,7 +347,8 @@ def _inherited(run: Run, step: Step) -> Run:
         leg = replace(leg, amiss=True, retake=True)
     elif step.phase == "doubt":
         leg = replace(leg, doubt=True, input=step.data.get("input"), before=step.data.get("before"))
-    return _with(run, name, leg)
+    inherited = _with(run, name, leg)
+    return _using(inherited, leg.do, leg.account) if step.phase != "fresh" else inherited
 
 
 def _reconnected(run: Run, _: Step) -> Run:
@@ -354,6 +395,7 @@ _EVOLVE = {
     "resolve": _resolved,
     "undo": _undone,
     "inherit": _inherited,
+    "verify": _verified,
     "cancel": _person_acted,
     "resume": _person_acted,
     "reconnect": _reconnected,
@@ -364,6 +406,14 @@ _EVOLVE = {
 
 def _with(run: Run, name: str, leg: LegState) -> Run:
     return replace(run, legs={**run.legs, name: leg})
+
+
+def _using(run: Run, do: str | None, account: str | None) -> Run:
+    """The run after its first use of a connection, which settles the account for all that follows."""
+    connection = (do or "").partition(".")[0]
+    if account is None or connection in run.accounts:
+        return run
+    return replace(run, accounts={**run.accounts, connection: account})
 
 
 def _moved(run: Run) -> Run:
@@ -400,10 +450,9 @@ def leaves(run: Run) -> bool:
 
 
 def _heritage(name: str, leg: LegState) -> Heritage:
-    if undecided(leg) or (leg.phase is Phase.PENDING and leg.unproven):
+    if unsettled(leg):
         return Heritage(name, "doubt", leg.generation, None, leg.input, leg.before, leg.do, leg.account)
     if leg.receipt is None or leg.phase not in {Phase.APPLIED, Phase.AMISS, Phase.STANDS}:
         return Heritage(name, "fresh", leg.generation + 1)
-    unseen = leg.phase is not Phase.STANDS and leg.undoing
-    phase = "amiss" if leg.amiss or unseen else "stands"
+    phase = "amiss" if leg.amiss or undone_unseen(leg) else "stands"
     return Heritage(name, phase, leg.generation, leg.receipt, leg.input, None, leg.do, leg.account)

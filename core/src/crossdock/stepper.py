@@ -23,6 +23,7 @@ from crossdock.journal.base import (
     JournalError,
     LockHeld,
     ObjectUse,
+    Overtaken,
     RunUpdate,
     connection_wait,
 )
@@ -40,6 +41,7 @@ from crossdock.saga import (
     MakePlan,
     Recover,
     Undo,
+    Verify,
     Work,
 )
 from crossdock.state import Heritage, Phase, Run, Status, fold, heritage
@@ -74,16 +76,20 @@ class Stepper:
             except LockHeld as held:
                 await self.recorder.park(job, held.name)
                 return None
+            except Overtaken:
+                return await self.recorder.decided_anew(job)
             except JournalError:
                 raise
             except Exception:
                 # What has happened must not be forgotten over a defect in what comes next.
                 await self.recorder.flush(job)
                 raise
+            # Recorded before anything else is asked of the journal: what is known now must not be forgotten.
+            following = await self.recorder.record(job, outcome)
             if connection is not None:
                 failed = outcome.checkpoint.data.get("error") if outcome.checkpoint.phase == "failed" else None
                 await self.pauses.heed(connection, failed, job.row, job.program.flow.notify)
-            return await self.recorder.record(job, outcome)
+            return following
 
     async def _outcome(self, job: Job, work: Work) -> Outcome:
         try:
@@ -91,7 +97,7 @@ class Stepper:
         except (ConnectorError, ValidationError) as error:
             # The connection is gone from the configuration, or the connector's models have changed since.
             kind, leg = _named(work)
-            if isinstance(work, (Recover, Undo)) or (isinstance(work, Apply) and work.redo):
+            if isinstance(work, (Verify, Recover, Undo)) or (isinstance(work, Apply) and work.redo):
                 # Nothing was asked, so nothing is settled: what may stand is still there to be found or undone.
                 raise ProgramError(f"{kind} {leg}: {' '.join(str(error).split())}") from error
             return Outcome(Checkpoint(kind, leg, "failed", self.caller.facts(error, "config"), self.now()))
@@ -100,6 +106,8 @@ class Stepper:
         match work:
             case Inherit():
                 return await self._inherit(job)
+            case Verify(leg):
+                return await self.legs.verify(job, job.program.leg(leg))
             case Hydrate():
                 return await self._hydrate(job)
             case MakePlan():
@@ -115,8 +123,12 @@ class Stepper:
         parent_id = job.row.replay_of or job.row.id
         steps = await self.journal.steps(parent_id)
         parent = await self.journal.run(parent_id)
-        of = parent.replay_of if parent else None
-        items = heritage(fold(Run(id=parent_id, root=job.row.root, replay_of=of), steps))
+        if parent is None:
+            gone = f"run {parent_id}, which this one replays, is gone from the journal: what it left is not known"
+            return Outcome(
+                Checkpoint("plan", None, "failed", {"error": {"kind": "mapping", "message": gone}}, self.now())
+            )
+        items = heritage(fold(Run(id=parent_id, root=job.row.root, replay_of=parent.replay_of), steps))
         inherited = [_inherit_checkpoint(item, self.now()) for item in items]
         strayed = self._strayed(job, parent_id, items)
         done = Checkpoint("inherit", None, "done", {"run": parent_id}, self.now())
@@ -132,12 +144,17 @@ class Stepper:
         """The error to stop with if what stands was written by a leg that the flow has no longer as it was."""
         legs = {leg.name: leg for leg in job.program.compiled.enabled}
         kept = [item for item in items if item.phase != "fresh"]
-        lost = [i for i in kept if i.leg not in legs or self.legs.elsewhere(legs[i.leg], i.do, i.account)]
-        if not lost:
+        reasons = []
+        for item in kept:
+            left = f"{item.leg} ({item.do}{', id ' + item.receipt['id'] if item.receipt else ''})"
+            if item.leg not in legs:
+                reasons.append(f"{left}, and the flow has no such leg now")
+            elif moved := self.legs.elsewhere(legs[item.leg], item.do, item.account):
+                reasons.append(f"{left}, and {moved}")
+        if not reasons:
             return None
-        told = ", ".join(f"{i.leg} ({i.do}{', id ' + i.receipt['id'] if i.receipt else ''})" for i in lost)
-        message = f"run {parent} left {told}, but the flow has no such leg now; put it back, or see to it by hand"
-        return {"error": {"kind": "mapping", "message": message, "leg": lost[0].leg}}
+        message = f"run {parent} left {'; '.join(reasons)}; put it back, or see to it by hand"
+        return {"error": {"kind": "mapping", "message": message}}
 
     async def _hydrate(self, job: Job) -> Outcome:
         event = job.event
@@ -148,7 +165,8 @@ class Stepper:
             records = _as_declared(await source.hydrate(told), job.program.spec)
             dumped = {name: record.model_dump() for name, record in records.items()}
             self.caller.hold_unmasked(dumped, f"{told.type} {told.subject}: its record")
-            return {"records": dumped}
+            connection = job.program.flow.source
+            return {"records": dumped, "from": {connection: self.connections.account(connection)}}
 
         done = await self.caller.call(job, "hydrate", None, "transient", read)
         return Outcome(done)
@@ -170,19 +188,20 @@ class Stepper:
     async def _earlier(self, job: Job, fingerprint: str) -> dict[str, Any] | None:
         row = job.row
         earlier = await self.journal.last_succeeded(row.flow, row.key)
+        succeeded = earlier is not None
         same = earlier is not None and earlier.fingerprint == fingerprint
         if earlier is None:
             earlier = await self.journal.leaving(row.flow, row.key, row.root)
         if earlier is None:
             return None
         folded = fold(Run(earlier.id, earlier.root), await self.journal.steps(earlier.id))
-        return {"run": earlier.id, "same": same, "stands": list(_standing(folded))}
+        return {"run": earlier.id, "same": same, "succeeded": succeeded, "stands": list(_standing(folded))}
 
     def _connection_of(self, job: Job, work: Work) -> str | None:
         match work:
             case Hydrate():
                 return job.program.flow.source
-            case Apply(leg) | Recover(leg) | Undo(leg):
+            case Apply(leg) | Recover(leg) | Undo(leg) | Verify(leg):
                 return job.program.leg(leg).leg.connection
             case _:
                 return None
@@ -196,6 +215,8 @@ def _named(work: Work) -> tuple[str, str | None]:
             return "recover", leg
         case Undo(leg):
             return "undo", leg
+        case Verify(leg):
+            return "verify", leg
         case _:
             return type(work).__name__.lower(), None
 

@@ -127,7 +127,8 @@ class Journal(Protocol):
         """Record steps and the run's new state, take locks and drop locks: all of it or nothing.
 
         Returns how many steps the run has now: more than its performer knows of means that a person added
-        one (`add_step`), so read them again. `lease_until` None keeps the lease as it is. Dropped locks wake
+        one (`add_step`), so read them again. Raises `Overtaken` for that instead,
+        with `update.known_steps`. `lease_until` None keeps the lease as it is. Dropped locks wake
         the runs that wait for them. Raises `LeaseLost` if the claim is void or the run ended, `LockHeld` if
         another run has one of `acquire`.
         """
@@ -141,7 +142,7 @@ class Journal(Protocol):
         ...
 
     async def mark_told(self, told: Mapping[str, int]) -> None:
-        """Note, by run id, up to which step spans have been exported. Runs that have ended are left alone."""
+        """Note, by run id, up to which step spans have been exported."""
 
     async def heartbeat(self, claims: Sequence[Claim], lease_until: datetime) -> list[Claim]:
         """Prolong leases; returns the claims that are void."""
@@ -191,7 +192,11 @@ class Journal(Protocol):
         """Since when the longest waiting run has been due."""
         ...
 
-    async def blocked(self, limit: int = 200) -> list[Blocked]:
+    async def untold(self, since: datetime, limit: int = 1000) -> list[RunRow]:
+        """Runs that ended after `since` and whose spans have not all been exported."""
+        ...
+
+    async def blocked(self, limit: int = 2000) -> list[Blocked]:
         """Runs that wait for their turn, or for a lock, behind a run that is held or in doubt."""
         ...
 

@@ -28,10 +28,10 @@ class LeaseLost(Declined):
 
 
 class Overtaken(Declined):
-    """A person has added a step to the run that was about to end; read and decide again."""
+    """A person has added a step to the run meanwhile; read and decide again."""
 
     def __init__(self, run_id: str) -> None:
-        super().__init__(f"run {run_id}: a step was added meanwhile; it is not ended yet")
+        super().__init__(f"run {run_id}: a step was added meanwhile")
         self.run_id = run_id
 
 

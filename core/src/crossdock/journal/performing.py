@@ -57,13 +57,13 @@ def checkpoint(
     `objects` are used and released ones, `locks` wanted and dropped ones.
     """
     acquire, unlock = locks
-    if acquire:
-        _take_locks(db, acquire, claim)
+    taken = _take_locks(db, acquire, claim) if acquire else []
     if update["due_at"] is None and update["waits_for"] is not None and _is_free(db, update["waits_for"], claim.run_id):
         update = update | {"due_at": update["now"]}
     new = {"steps": len(steps), "known_steps": known_steps}
     run = db.execute(_SQL["update_run"], update | _named(claim) | new).fetchone()
     if run is None:
+        _give_back(db, taken)
         raise _why_not(db, claim)
     no, total = int(run["no"]), int(run["step_count"])
     insert_steps(db, no, total - len(steps), steps)
@@ -88,21 +88,26 @@ def _why_not(db: sqlite3.Connection, claim: Claim) -> Declined:
     return LeaseLost(claim.run_id, claim.fence) if held is None else Overtaken(claim.run_id)
 
 
-def _take_locks(db: sqlite3.Connection, names: Sequence[str], claim: Claim) -> None:
-    """Take all or none. Raises `LeaseLost`, `LockHeld`."""
+def _take_locks(db: sqlite3.Connection, names: Sequence[str], claim: Claim) -> list[tuple[str, int]]:
+    """Take all or none; those that the run did not have before. Raises `LeaseLost`, `LockHeld`."""
     run = db.execute(_SQL["select_claimed"], _named(claim)).fetchone()
     if run is None:
         raise LeaseLost(claim.run_id, claim.fence)
-    taken = []
+    taken: list[tuple[str, int]] = []
     for name in names:
         if db.execute(_SQL["take_lock"], (name, run["no"])).fetchone() is not None:
-            taken.append(name)
+            taken.append((name, run["no"]))
             continue
         holder = db.execute(_SQL["lock_holder"], (name,)).fetchone()
         if holder["no"] != run["no"]:
-            for mine in taken:
-                db.execute(_SQL["drop_lock"], (mine, run["no"]))
+            _give_back(db, taken)
             raise LockHeld(name, holder["id"])
+    return taken
+
+
+def _give_back(db: sqlite3.Connection, taken: Sequence[tuple[str, int]]) -> None:
+    for lock in taken:
+        db.execute(_SQL["drop_lock"], lock)
 
 
 def _drop_lock(db: sqlite3.Connection, name: str, no: int, now: int) -> None:

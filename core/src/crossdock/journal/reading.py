@@ -64,7 +64,7 @@ def _listing(filters: dict[str, str | None]) -> str:
     if filters["key"] is not None:
         return "runs_of_key"
     if filters["status"] is not None:
-        return "runs_in_status"
+        return "runs_in_status" if filters["flow"] is None else "runs_of_flow_in_status"
     return "runs_all" if filters["flow"] is None else "runs_of_flow"
 
 
@@ -74,6 +74,10 @@ def next_due(db: sqlite3.Connection, now: int) -> datetime | None:
 
 def oldest_due(db: sqlite3.Connection, now: int) -> datetime | None:
     return instant_or_none(db.execute(_SQL["oldest_due"], (now,)).fetchone()[0])
+
+
+def untold(db: sqlite3.Connection, since: int, limit: int) -> list[RunRow]:
+    return [run_row(row) for row in db.execute(_SQL["untold"], {"since": since, "limit": limit}).fetchall()]
 
 
 def blocked(db: sqlite3.Connection, limit: int) -> list[Blocked]:

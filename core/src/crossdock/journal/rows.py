@@ -205,7 +205,7 @@ class RunUpdate:
     alerts: Sequence[NewAlert] = ()
     """Alerts that arise with this checkpoint, and only if it is written."""
     known_steps: int | None = None
-    """How many steps the performer knew: if the run has more, it is not ended but `Overtaken` is raised."""
+    """How many steps the performer knew: if the run has more, nothing is written and `Overtaken` is raised."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,7 +271,10 @@ class SqliteJournal:
     async def oldest_due(self, now: datetime) -> datetime | None:
         return await self._read(reading.oldest_due, micros(now))
 
-    async def blocked(self, limit: int = 200) -> list[Blocked]:
+    async def untold(self, since: datetime, limit: int = 1000) -> list[RunRow]:
+        return await self._read(reading.untold, micros(since), limit)
+
+    async def blocked(self, limit: int = 2000) -> list[Blocked]:
         return await self._read(reading.blocked, limit)
 
     async def counts(self) -> dict[str, dict[str, int]]:

@@ -8,15 +8,16 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from crossdock.alerts import Courier, blocked_alert, defect_alert, post, stuck_alert
+from crossdock.alerts import Courier
 from crossdock.ids import owner_alive, owner_id
-from crossdock.journal.base import Checkpoint, ClaimedRun, Journal, JournalError, LeaseLost, RunRow, RunUpdate
+from crossdock.journal.base import Checkpoint, ClaimedRun, Journal, JournalError, LeaseLost
 from crossdock.logs import bind
 from crossdock.program import ProgramError, Programs
 from crossdock.recorder import Job
 from crossdock.runners.teller import Teller
+from crossdock.runners.trouble import STUCK, Trouble
 from crossdock.saga import End, Stop, Wait, decide
-from crossdock.state import Phase, Run, Status, fold
+from crossdock.state import Phase, Run, fold
 from crossdock.stepper import Stepper
 from crossdock.telemetry import RunTrace
 from crossdock.telemetry.story import in_hand
@@ -25,8 +26,6 @@ _log = logging.getLogger("crossdock.runner")
 
 POLL = timedelta(seconds=1)
 """How often it looks for work that another process has left or made."""
-STUCK = timedelta(seconds=30)
-"""How often a run is looked at again that cannot go on as things are configured, or over which we fail."""
 
 
 class LocalRunner:
@@ -57,11 +56,11 @@ class LocalRunner:
         self._loops: list[asyncio.Task[None]] = []
         self._awake = asyncio.Event()
         self._stopping = False
-        self._teller = Teller(journal, stepper.caller.telemetry)
+        self._teller = Teller(journal, stepper.caller.telemetry, now)
+        self._trouble = Trouble(journal, programs, now, stepper.caller.redact)
         self._owed: list[ClaimedRun] = []
         """Runs that could not be given back, for the journal took no write."""
         self._stuck_runs: set[str] = set()
-        self._told_blocked: set[tuple[str, str]] = set()
         self._beaten = now()
         self.moved_at = now()
         """When a run was last brought to a rest: a long queue that moves is not a stall."""
@@ -71,6 +70,7 @@ class LocalRunner:
     async def start(self) -> None:
         """Take up what earlier processes left, and begin to work."""
         await self._journal.release_dead(owner_alive)
+        await self._teller.catch_up()
         self._loops = [asyncio.create_task(self._forever(turn)) for turn in (self._claim, self._keep, self._tell)]
 
     async def reloaded(self) -> None:
@@ -143,15 +143,7 @@ class LocalRunner:
             await self._give_back(claimed, timedelta())
         if await self._journal.release_dead(owner_alive):
             self.wake()
-        await self._tell_blocked()
-
-    async def _tell_blocked(self) -> None:
-        """Tell a person, once each, of runs that wait behind one that waits for a person."""
-        blocked = {(one.row.id, one.behind): one for one in await self._journal.blocked()}
-        for one in (blocked[pair] for pair in blocked.keys() - self._told_blocked):
-            notifiers = await self._programs.notifiers(one.row.plan_hash)
-            await post(self._journal, blocked_alert(one, self._now()), notifiers, self._now())
-        self._told_blocked = set(blocked)
+        await self._trouble.tell_blocked()
 
     async def _beat(self) -> None:
         """Prolong the leases of what is in hand; stop what somebody else has taken."""
@@ -185,15 +177,11 @@ class LocalRunner:
                 await self._give_back(claimed, POLL)
             except Exception as error:
                 _log.exception("a run met an error of the runtime, and is tried again in %s", STUCK)
-                await self._defective(claimed, f"{type(error).__name__}: {error}")
+                await self._failed_over(claimed, f"{type(error).__name__}: {error}")
 
-    async def _defective(self, claimed: ClaimedRun, message: str) -> None:
-        """Tell a person, once, that the runtime fails over this run, and let it wait."""
+    async def _failed_over(self, claimed: ClaimedRun, message: str) -> None:
         try:
-            if not _told_before(claimed.row, message):
-                notifiers = await self._programs.notifiers(claimed.row.plan_hash)
-                await post(self._journal, defect_alert(claimed.row, message, self._now()), notifiers, self._now())
-            await self._put_off(claimed, message, "defect")
+            await self._trouble.defective(claimed, message)
         except JournalError:
             await self._give_back(claimed, STUCK)
 
@@ -206,20 +194,27 @@ class LocalRunner:
     async def _drive_to_rest(self, claimed: ClaimedRun) -> None:
         row = claimed.row
         if claimed.damage:
-            await self._damaged(claimed, claimed.damage)
+            message = f"run {row.id}: what the database holds of it cannot be read: {claimed.damage}"
+            _log.error("%s", message)
+            await self._trouble.defective(claimed, message)
+            return
+        if await self._trouble.deadly(claimed):
             return
         try:
             program = await self._programs.get(row.plan_hash)
         except ProgramError as error:
-            await self._stuck(claimed, str(error))
-            await self._put_off(claimed, str(error), "config")
+            if not await self._trouble.cancelled(claimed):
+                self._stuck_runs.add(row.id)
+                await self._trouble.stuck(row, str(error))
+                await self._trouble.put_off(claimed, str(error), "config")
             return
         run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), claimed.steps)
         job = Job(row, claimed.event, claimed.claim, program, run, lease_until=row.lease_until)
         try:
             await self._perform(claimed, job)
         except ProgramError as error:
-            await self._stuck(claimed, str(error))
+            self._stuck_runs.add(row.id)
+            await self._trouble.stuck(row, str(error))
             await self._stepper.recorder.put_off(job, str(error), self._now() + STUCK)
         await self._teller.rested(job)
 
@@ -256,34 +251,6 @@ class LocalRunner:
         asking = in_hand(decide(job.program.plan, job.run, self._now()), looks_first)
         facts = {"owner": self.owner, "cut_off": cut_off, "in_hand": asking}
         await self._stepper.recorder.note(job, "takeover", facts)
-
-    async def _damaged(self, claimed: ClaimedRun, damage: str) -> None:
-        message = f"run {claimed.row.id}: what the database holds of it cannot be read: {damage}"
-        _log.error("%s", message)
-        await self._defective(claimed, message)
-
-    async def _stuck(self, claimed: ClaimedRun, message: str) -> None:
-        _log.error("%s", message)
-        self._stuck_runs.add(claimed.row.id)
-        if _told_before(claimed.row, message):
-            return
-        notifiers = await self._programs.notifiers(claimed.row.plan_hash)
-        await post(self._journal, stuck_alert(claimed.row, message, self._now()), notifiers, self._now())
-
-    async def _put_off(self, claimed: ClaimedRun, message: str, kind: str) -> None:
-        kept = {Status.IN_DOUBT, Status.ROLLING_BACK}
-        update = RunUpdate(
-            claimed.row.status if claimed.row.status in kept else str(Status.WAITING),
-            due_at=self._now() + STUCK,
-            error={"kind": kind, "message": message},
-            release=True,
-        )
-        await self._journal.checkpoint(claimed.claim, [], update, None)
-
-
-def _told_before(row: RunRow, message: str) -> bool:
-    """Whether the run waits for this very reason already."""
-    return row.error is not None and row.error.get("message") == message
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from crossdock.journal.base import RunRow, StoredEvent, StoredStep
-from crossdock.saga import Apply, Decision, Hydrate, Recover
+from crossdock.saga import Apply, Decision, Hydrate, Recover, Verify
+from crossdock.state import Status
 from crossdock.telemetry.ids import PastSpan
 
-_SPANNED = frozenset({"hydrate", "plan", "apply", "recover", "undo"})
+_SPANNED = frozenset({"hydrate", "plan", "apply", "recover", "undo", "verify"})
 _CUT_OFF = "interrupted: the process ended"
 
 
@@ -27,6 +28,13 @@ def webhook(connection: str, start: datetime, end: datetime, answered: dict[str,
     return PastSpan(f"webhook {connection}", start, end, attributes=asked | answered)
 
 
+def run_span(flow: str, run_id: str, status: str, start: datetime, end: datetime) -> PastSpan:
+    """The run's own span."""
+    named = {"crossdock.flow": flow, "crossdock.run": run_id, "crossdock.status": status}
+    well = status in {Status.SUCCEEDED, Status.IGNORED}
+    return PastSpan(f"run {flow}", start, end, attributes=named, error=None if well else status)
+
+
 def in_hand(decision: Decision, looks_first: Container[str]) -> str | None:
     """The title of a step that calls a vendor and has no intent in the journal while it does.
 
@@ -37,6 +45,8 @@ def in_hand(decision: Decision, looks_first: Container[str]) -> str | None:
             return "hydrate"
         case Recover(leg):
             return f"recover {leg}"
+        case Verify(leg):
+            return f"verify {leg}"
         case Apply(leg, redo=False) if leg in looks_first:
             return f"before {leg}"
         case _:
@@ -57,13 +67,19 @@ def story(steps: Sequence[StoredStep], began: datetime) -> list[PastSpan]:
             spans += _cut_off(begun, step, before)
             begun = None
         elif step.kind in _SPANNED and step.phase == "intent":
+            if begun is not None:
+                # Its outcome could not be written, and nobody took the run over: it was asked again.
+                spans.append(PastSpan(_title(begun), begun.at, step.at, begun.seq, _attributes(begun), _CUT_OFF))
             if step.data.get("looked"):
                 spans.append(_look(step, before))
             begun = step
         elif step.data.get("in") == "before":
             spans.append(_look(step, before))
         elif step.kind in _SPANNED:
-            spans.append(_finished(step, begun if begun and _same(begun, step) else None, before))
+            if begun is not None and not _same(begun, step):
+                spans.append(PastSpan(_title(begun), begun.at, step.at, begun.seq, _attributes(begun), _CUT_OFF))
+                begun = None
+            spans.append(_finished(step, begun, before))
             begun = None
         before = step.at
     return spans

@@ -42,6 +42,12 @@ class ItemFind(Action[ItemQuery]):
             unit_price=item.get("UnitPrice"),
         )
 
+    async def recover(self, data: ItemQuery, key: str) -> ItemReceipt | None:
+        try:
+            return await self.apply(data, key)
+        except RejectedError:
+            return None
+
     async def undo(self, receipt: Receipt) -> None:
         return None
 

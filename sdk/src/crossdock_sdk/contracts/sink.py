@@ -113,8 +113,17 @@ class Action(ABC, Generic[Input]):
         """Whether this action writes `recover`."""
         return cls.recover is not Action.recover
 
+    @classmethod
+    def verifies(cls) -> bool:
+        """Whether this action writes `exists`."""
+        return cls.exists is not Action.exists
+
     async def exists(self, receipt: Receipt) -> bool:
-        """`Redo.NATIVE_KEY`: whether what an old reply names still stands at the vendor."""
+        """Whether what the receipt names still stands at the vendor.
+
+        Needed for `Redo.NATIVE_KEY`, whose vendor answers with an old reply. Every other action that makes something
+        may write it: before a replay builds on what an earlier run made, it is asked whether that is still there.
+        """
         raise TypeError(f"{type(self).__name__} declares {self.redo} and so needs no exists")
 
     @abstractmethod

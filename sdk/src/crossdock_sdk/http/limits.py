@@ -13,8 +13,9 @@ import httpx
 from crossdock_sdk.errors import ThrottledError
 from crossdock_sdk.http.layer import Layer
 
-LONGEST_PAUSE = 86_400.0
-"""Seconds: an absurd `Retry-After` must not close a connection for good."""
+LONGEST_PAUSE = 3_600.0
+"""Seconds: an absurd `Retry-After` must not close a connection for a day. The vendor is asked again after this, and may
+say the same."""
 LONGEST_NAP = 2.0
 """Seconds that a request may wait in memory; a longer wait goes to the journal, and no task sleeps on it."""
 

@@ -102,9 +102,12 @@ def _inflated(content: bytes, coding: str) -> bytes:
 
 
 def _limited(content: bytes, window: int) -> bytes:
-    plain = zlib.decompressobj(window).decompress(content, LARGEST_REPLY + 1)
+    inflating = zlib.decompressobj(window)
+    plain = inflating.decompress(content, LARGEST_REPLY + 1)
     if len(plain) > LARGEST_REPLY:
         raise ReplyTooLargeError
+    if not inflating.eof:
+        raise zlib.error("the compressed reply ends early")
     return plain
 
 

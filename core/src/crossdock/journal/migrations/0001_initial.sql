@@ -75,10 +75,13 @@ CREATE UNIQUE INDEX runs_replay ON runs (replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX runs_ended ON runs (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX runs_flow ON runs (flow);
 CREATE INDEX runs_status ON runs (status);
+CREATE INDEX runs_flow_status ON runs (flow, status);
+CREATE INDEX runs_root ON runs (root);
 CREATE INDEX runs_key ON runs (key);
 CREATE INDEX runs_event ON runs (event_seq);
 
-CREATE TRIGGER runs_final BEFORE UPDATE ON runs WHEN OLD.ended_at IS NOT NULL
+-- How far its spans have been told may still be noted.
+CREATE TRIGGER runs_final BEFORE UPDATE ON runs WHEN OLD.ended_at IS NOT NULL AND NEW.told = OLD.told
 BEGIN
   SELECT RAISE(ABORT, 'a run that has ended never changes');
 END;

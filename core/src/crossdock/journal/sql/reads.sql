@@ -21,9 +21,11 @@ SELECT * FROM runs WHERE no < :before ORDER BY no DESC LIMIT :limit;
 SELECT * FROM runs WHERE flow = :flow AND no < :before ORDER BY no DESC LIMIT :limit;
 
 -- name: runs_in_status
--- The unary plus keeps the planner on the status index, whose order is the page's order.
+SELECT * FROM runs WHERE status = :status AND no < :before ORDER BY no DESC LIMIT :limit;
+
+-- name: runs_of_flow_in_status
 SELECT * FROM runs
-WHERE status = :status AND (:flow IS NULL OR +flow = :flow) AND no < :before
+WHERE flow = :flow AND status = :status AND no < :before
 ORDER BY no DESC LIMIT :limit;
 
 -- name: runs_of_key
@@ -38,6 +40,9 @@ SELECT MIN(ready_at) FROM runs WHERE turn = 1 AND ready_at > ?;
 -- name: oldest_due
 SELECT MIN(ready_at) FROM runs WHERE turn = 1 AND ready_at <= ?;
 
+-- name: untold
+SELECT * FROM runs WHERE ended_at > :since AND told < step_count LIMIT :limit;
+
 -- name: blocked
 SELECT waiting.*, blocker.id AS behind, blocker.status AS behind_status
 FROM runs AS blocker
@@ -50,7 +55,7 @@ FROM runs AS blocker
 JOIN locks ON locks.run_no = blocker.no
 JOIN runs AS waiting ON waiting.waits_for = locks.name
 WHERE blocker.status IN ('held', 'in_doubt') AND waiting.ended_at IS NULL AND waiting.no <> blocker.no
-LIMIT :limit;
+ORDER BY no LIMIT :limit;
 
 -- name: counts
 SELECT flow, status, runs FROM tallies WHERE runs > 0 ORDER BY flow, status;
@@ -67,9 +72,9 @@ WHERE flow = :flow AND key = :key AND leaves = 1 AND root <> :root
 ORDER BY no DESC LIMIT 1;
 
 -- name: other_users
-SELECT DISTINCT runs.id FROM objects JOIN runs ON runs.no = objects.run_no
+SELECT DISTINCT runs.id, objects.run_no FROM objects JOIN runs ON runs.no = objects.run_no
 WHERE objects.connection = ? AND objects.object = ? AND objects.object_id = ? AND runs.root <> ?
-ORDER BY runs.no;
+ORDER BY objects.run_no LIMIT 21;
 
 -- name: origin
 SELECT runs.* FROM objects JOIN runs ON runs.no = objects.run_no

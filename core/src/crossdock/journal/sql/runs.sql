@@ -71,7 +71,7 @@ SET status = :status, error = :error, leg = :leg, waits_for = :waits_for,
     ended_at = CASE WHEN :ended THEN :now END,
     turn = CASE WHEN :ended THEN 0 ELSE turn END
 WHERE id = :id AND fence = :fence AND owner = :owner
-  AND NOT (:ended AND step_count > COALESCE(:known_steps, step_count))
+  AND step_count <= COALESCE(:known_steps, step_count)
 RETURNING no, flow, key, step_count;
 
 -- name: pass_turn
@@ -86,7 +86,7 @@ SET nudged = 1, step_count = :step_count, due_at = MIN(COALESCE(due_at, :due_at)
 WHERE no = :no;
 
 -- name: mark_told
-UPDATE runs SET told = ? WHERE id = ? AND ended_at IS NULL;
+UPDATE runs SET told = ? WHERE id = ?;
 
 -- name: prolong_lease
 UPDATE runs SET lease_until = :lease_until WHERE id = :id AND fence = :fence AND owner = :owner;
@@ -127,10 +127,18 @@ INSERT INTO objects (connection, object, object_id, run_no, leg) VALUES (?, ?, ?
 ON CONFLICT DO NOTHING;
 
 -- name: release_object
-DELETE FROM objects WHERE connection = ? AND object = ? AND object_id = ? AND run_no = ? AND leg = ?;
+-- For the whole chain of replays: what a replay undoes, the runs before it used.
+DELETE FROM objects
+WHERE connection = ? AND object = ? AND object_id = ?
+  AND run_no IN (SELECT no FROM runs WHERE root = (SELECT root FROM runs WHERE no = ?)) AND leg = ?;
 
 -- name: prunable
-SELECT no, event_seq FROM runs WHERE ended_at < :ended_before ORDER BY ended_at LIMIT :limit;
+-- Not what a replay may yet need: a run that left something and has none, and the parent of one that goes on.
+SELECT no, event_seq FROM runs AS run
+WHERE ended_at < :ended_before
+  AND NOT EXISTS (SELECT 1 FROM runs AS replay WHERE replay.replay_of = run.id AND replay.ended_at IS NULL)
+  AND NOT (leaves = 1 AND NOT EXISTS (SELECT 1 FROM runs AS replay WHERE replay.replay_of = run.id))
+ORDER BY ended_at LIMIT :limit;
 
 -- name: delete_run
 DELETE FROM runs WHERE no = ?;

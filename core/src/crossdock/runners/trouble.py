@@ -1,0 +1,103 @@
+"""Runs that cannot go on: put off, with a person told once of each episode."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from crossdock_sdk import Alert
+
+from crossdock.alerts import blocked_alert, defect_alert, post, stuck_alert
+from crossdock.journal.base import Checkpoint, ClaimedRun, Journal, RunRow, RunUpdate, StoredStep
+from crossdock.program import Programs
+from crossdock.state import Run, Status, fold, leaves
+
+_log = logging.getLogger("crossdock.runner")
+
+STUCK = timedelta(seconds=30)
+"""How often a run is looked at again that cannot go on as things are configured, or over which we fail."""
+DEADLY = 10
+"""So many performers of a run have vanished, one after the other without a step done, that it may be the run."""
+_KEPT = frozenset({Status.IN_DOUBT, Status.ROLLING_BACK})
+
+
+class Trouble:
+    """Remembers nothing of a run: that it waits for a reason that has been told is in its row."""
+
+    def __init__(
+        self, journal: Journal, programs: Programs, now: Callable[[], datetime], redact: Callable[[str], str]
+    ) -> None:
+        self._journal = journal
+        self._programs = programs
+        self._now = now
+        self._redact = redact
+        self._told_blocked: set[tuple[str, str]] = set()
+
+    async def stuck(self, row: RunRow, message: str) -> None:
+        """What the run needs is not configured or installed."""
+        _log.error("%s", message)
+        if not self._told_before(row, message):
+            await self._post(row, stuck_alert(row, message, self._now()))
+
+    async def defective(self, claimed: ClaimedRun, message: str) -> None:
+        """The runtime fails over the run, or cannot read its rows. Raises `JournalError`."""
+        if not self._told_before(claimed.row, message):
+            await self._post(claimed.row, defect_alert(claimed.row, message, self._now()))
+        await self.put_off(claimed, message, "defect")
+
+    async def deadly(self, claimed: ClaimedRun) -> bool:
+        """Whether the run is put off for a while, because one performer after the other has vanished over it."""
+        vanished = _vanished(claimed.steps) + claimed.taken_over
+        if not claimed.taken_over or vanished % DEADLY:
+            return False
+        message = f"{vanished} performers of this run have vanished over one step; it may be the step that ends them"
+        await self._post(claimed.row, defect_alert(claimed.row, message, self._now()))
+        await self.put_off(claimed, message, "defect", min(STUCK * vanished, timedelta(hours=1)))
+        return True
+
+    async def cancelled(self, claimed: ClaimedRun) -> bool:
+        """End a run that cannot be performed, if a person has cancelled it and it has written nothing."""
+        row = claimed.row
+        run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), claimed.steps)
+        if not run.cancelled or leaves(run) or (run.replay_of and not run.inherited):
+            return False
+        status = str(Status.CANCELLED)
+        end = Checkpoint("end", None, status, {"alert": False}, self._now())
+        await self._journal.checkpoint(claimed.claim, [end], RunUpdate(status, ended=True), None)
+        return True
+
+    async def put_off(self, claimed: ClaimedRun, message: str, kind: str, pause: timedelta = STUCK) -> None:
+        """Let the run wait, in the status that it has. Raises `JournalError`."""
+        update = RunUpdate(
+            claimed.row.status if claimed.row.status in _KEPT else str(Status.WAITING),
+            due_at=self._now() + pause,
+            error={"kind": kind, "message": message},
+            release=True,
+        )
+        await self._journal.checkpoint(claimed.claim, [], update, None)
+
+    async def tell_blocked(self) -> None:
+        """Tell a person, once each, of runs that wait behind one that waits for a person."""
+        blocked = {(one.row.id, one.behind): one for one in await self._journal.blocked()}
+        for one in (blocked[pair] for pair in sorted(blocked.keys() - self._told_blocked)):
+            await self._post(one.row, blocked_alert(one, self._now()))
+        self._told_blocked = set(blocked)
+
+    async def _post(self, row: RunRow, alert: Alert) -> None:
+        await post(self._journal, alert, await self._programs.notifiers(row.plan_hash), self._now())
+
+    def _told_before(self, row: RunRow, message: str) -> bool:
+        """Whether the run waits for this very reason already; the row has it as the journal keeps texts."""
+        return row.error is not None and row.error.get("message") == self._redact(message)
+
+
+def _vanished(steps: Sequence[StoredStep]) -> int:
+    """How many takeovers there were since the last step that was done."""
+    count = 0
+    for step in reversed(steps):
+        if step.kind == "takeover":
+            count += 1
+        elif step.phase == "done":
+            break
+    return count
