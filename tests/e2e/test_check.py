@@ -109,3 +109,22 @@ def test_a_file_that_is_no_yaml_is_one_mistake_with_its_line(tmp_path: Path) -> 
     done = check(path)
     assert (done.returncode, done.stderr) == (2, "crossdock: broken.yaml: 1 mistake\n")
     assert re.fullmatch(r"broken\.yaml:[345]: .+\n", done.stdout), done.stdout
+
+
+@pytest.mark.parametrize(
+    ("when", "says"), [("", "when is missing"), ("when: [crm.deal.won], ", "must be text, not a list")]
+)
+def test_a_flow_whose_when_cannot_be_read_is_held_against_the_only_event_there_is(
+    tmp_path: Path, when: str, says: str
+) -> None:
+    legs = '{a: {do: crm.note.create, with: {deal_id: "{{ deal.idx }}", content: x}}}'
+    hook = "{user: u, password: abcdefgh}"
+    crm = f"{{connector: pipedrive, base_url: 'https://a.example', api_token: abcdefgh, webhook: {hook}}}"
+    file = tmp_path / "crossdock.yaml"
+    file.write_text(f"version: 1\nconnections: {{crm: {crm}}}\nflows:\n  f: {{{when}legs: {legs}}}\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "crossdock", "check", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert says in done.stdout
+    assert "unknown field deal.idx; did you mean deal.id?" in done.stdout

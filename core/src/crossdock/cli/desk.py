@@ -104,7 +104,8 @@ class JournalDesk:
     async def show(self, run: str) -> Shown:
         from crossdock.web.views import detail
 
-        return _plain(await detail(self._journal, self._programs(), await self._row(run)))
+        await self._row(run)
+        return _plain(await detail(self._journal, self._programs(), run))
 
     async def replay(self, run: str) -> Shown:
         return await self._act(run, "replay", await self._plan_in_force(await self._row(run)))

@@ -79,7 +79,7 @@ class Stage:
                 while True:
                     for item in (await self.runs(key))[:1]:
                         run: Shown = await self.ask("GET", f"{self.url}/api/v1/runs/{item['id']}")
-                        if len(run["steps"]) > seen:
+                        if len(run["steps"]) > seen or run["ended_at"]:
                             seen = len(run["steps"])
                             yield run
                         if run["ended_at"]:

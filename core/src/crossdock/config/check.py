@@ -37,7 +37,7 @@ def check_flow(flow: Flow, salvaged: Salvage, registry: Registry, names: Names) 
 
     Where a name is wrong and a right one is near, the rest is held against that.
     """
-    event = names.event(flow.when) if salvaged.event_known else Named()
+    event = names.event(flow.when) if salvaged.event_known else names.only_event()
     actions = {leg.name: names.action(leg.do) for leg in flow.legs if leg.name not in salvaged.lost}
     errors: list[ExpressionError] = []
     compiled = compile_flow(flow, registry, names.known, errors=errors)

@@ -49,6 +49,8 @@ def one(item: dict[str, Any], model: type[BaseModel]) -> str:
     message: str = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     if kind == "literal_error":
         message = f"must be {item['ctx']['expected']}"
+    if kind == "string_type" and isinstance(item.get("input"), (list, dict)):
+        return f"must be text, not a {'list' if isinstance(item['input'], list) else 'mapping'}"
     return _WORDS.get(kind, message) + _nearest_value(item)
 
 

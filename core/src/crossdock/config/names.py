@@ -31,6 +31,10 @@ class Names:
         """The event of a `when`."""
         return self._find(when, "event", "brings no events", self._events, self.events)
 
+    def only_event(self) -> Named:
+        """What a flow without a readable `when` can only mean."""
+        return Named((), self.events[0] if len(self.events) == 1 else None)
+
     def action(self, do: str) -> Named:
         """The action of a `do`."""
         return self._find(do, "action", "has no actions", self._actions, self.actions)

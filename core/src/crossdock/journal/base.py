@@ -160,6 +160,10 @@ class Journal(Protocol):
         """One run."""
         ...
 
+    async def history(self, run_id: str) -> tuple[RunRow, list[StoredStep]] | None:
+        """One run with all its steps, as both stood at one instant."""
+        ...
+
     async def steps(self, run_id: str) -> list[StoredStep]:
         """All steps of a run, oldest first."""
         ...

@@ -1,4 +1,4 @@
-"""Reads, each one statement, so that a reader never keeps an old snapshot open."""
+"""Reads, each one statement or one short transaction, so that a reader never keeps an old snapshot open."""
 
 from __future__ import annotations
 
@@ -37,6 +37,16 @@ def run(db: sqlite3.Connection, run_id: str) -> RunRow | None:
 
 def replay_of(db: sqlite3.Connection, run_id: str) -> RunRow | None:
     return _run_or_none(db, "replay", (run_id,))
+
+
+def history(db: sqlite3.Connection, run_id: str) -> tuple[RunRow, list[StoredStep]] | None:
+    """A run with its steps, of one instant."""
+    db.execute(load("store")["begin_reading"])
+    try:
+        row = run(db, run_id)
+        return None if row is None else (row, steps(db, run_id))
+    finally:
+        db.execute(load("store")["rollback"])
 
 
 def steps(db: sqlite3.Connection, run_id: str) -> list[StoredStep]:

@@ -243,6 +243,9 @@ class SqliteJournal:
     async def run(self, run_id: str) -> RunRow | None:
         return await self._read(reading.run, run_id)
 
+    async def history(self, run_id: str) -> tuple[RunRow, list[StoredStep]] | None:
+        return await self._read(reading.history, run_id)
+
     async def steps(self, run_id: str) -> list[StoredStep]:
         return await self._read(reading.steps, run_id)
 

@@ -48,10 +48,10 @@ async def list_runs(
 
 @router.get("/runs/{run}", summary="One run with its steps", responses=answers(401, 403, 404))
 async def show_run(runtime: Runtime, run: str) -> Response:
-    row = await runtime.journal.run(run)
-    if row is None:
+    found = await views.detail(runtime.journal, runtime.programs, run)
+    if found is None:
         raise HTTPException(404, f"no run has the id {run}")
-    return ExactJSON(await views.detail(runtime.journal, runtime.programs, row))
+    return ExactJSON(found)
 
 
 @router.post("/runs/{run}/replay", summary="Run it again", status_code=201, responses=answers(401, 403, 404, 409))

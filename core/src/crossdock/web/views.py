@@ -40,12 +40,15 @@ def summary(row: RunRow) -> dict[str, Any]:
     }
 
 
-async def detail(journal: Journal, programs: Programs, row: RunRow) -> dict[str, Any]:
-    """One run with its event, its steps, how each leg stands, and its replay if it has one.
+async def detail(journal: Journal, programs: Programs, run_id: str) -> dict[str, Any] | None:
+    """One run with its event, its steps, how each leg stands, and its replay; None if there is no such run.
 
     `payload` is what the leg at which it went wrong was given, or the records if that was before any leg.
     """
-    steps = await journal.steps(row.id)
+    known = await journal.history(run_id)
+    if known is None:
+        return None
+    row, steps = known
     event = await journal.event(row.event_seq)
     replay = await journal.replay_of(row.id)
     run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), steps)

@@ -19,6 +19,9 @@ PRAGMA query_only;
 -- name: begin
 BEGIN IMMEDIATE;
 
+-- name: begin_reading
+BEGIN DEFERRED;
+
 -- name: commit
 COMMIT;
 
