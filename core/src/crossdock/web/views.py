@@ -45,10 +45,10 @@ async def detail(journal: Journal, programs: Programs, run_id: str) -> dict[str,
 
     `payload` is what the leg at which it went wrong was given, or the records if that was before any leg.
     """
-    known = await journal.history(run_id)
-    if known is None:
+    history = await journal.history(run_id)
+    if history is None:
         return None
-    row, steps = known
+    row, steps = history
     event = await journal.event(row.event_seq)
     replay = await journal.replay_of(row.id)
     run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), steps)
