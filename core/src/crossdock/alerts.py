@@ -44,6 +44,19 @@ _ADVICE = {
     ),
     Status.SUCCEEDED: "Do the left-out leg by hand, or mend the cause for the next deal.",
 }
+_CLOSED = {
+    "paused": (
+        "is paused: its credentials are refused",
+        "Renew the credentials and reload the configuration; the runs that wait go on by themselves.",
+    ),
+    "down": (
+        "is down: its vendor does not answer",
+        (
+            "Nothing is lost: runs wait, the vendor is asked again and again, and they go on by themselves. Look at the"
+            " vendor's status page; if the vendor is well, at the connection's address and the network."
+        ),
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +105,12 @@ def _title(run: Run, status: Status) -> str:
     return _TITLES[status]
 
 
-def connection_alert(connection: str, error: dict[str, Any], row: RunRow, now: datetime) -> Alert:
-    """The one alert of a connection that was paused because its credentials are refused."""
+def connection_alert(connection: str, status: str, error: dict[str, Any], row: RunRow, now: datetime) -> Alert:
+    """The one alert of a connection that may not be used, `paused` or `down`."""
+    title, advice = _CLOSED[status]
     return Alert(
-        id=f"connection:{connection}:{now.isoformat()}",
-        title=f"connection {connection} is paused: its credentials are refused",
+        id=f"connection:{connection}:{status}:{now.isoformat()}",
+        title=f"connection {connection} {title}",
         at=now,
         flow=row.flow,
         run=row.id,
@@ -104,7 +118,7 @@ def connection_alert(connection: str, error: dict[str, Any], row: RunRow, now: d
         key=row.key,
         connection=connection,
         error={k: v for k, v in error.items() if k != "jitter"},
-        advice="Renew the credentials and reload the configuration; the runs that wait go on by themselves.",
+        advice=advice,
         trace_id=_trace_id(row.trace),
     )
 

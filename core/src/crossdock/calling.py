@@ -85,6 +85,7 @@ class Caller:
             facts = {
                 "kind": foreign,
                 "message": f"no answer from the connector within {self.timeout.total_seconds():g} s",
+                "unanswered": True,
             }
         else:
             said = " ".join(f"{type(error).__name__}: {error}".split())

@@ -29,7 +29,7 @@ from crossdock.journal.base import (
 from crossdock.metrics import RuntimeMetrics
 from crossdock.planning import Known
 from crossdock.program import Program
-from crossdock.saga import AUTH_PROBE, Apply, Decision, End, MakePlan, Stop, Undo, Wait, culprit, decide, why_held
+from crossdock.saga import Apply, Decision, End, MakePlan, Stop, Undo, Wait, culprit, decide, why_held
 from crossdock.state import Run, Status, evolve, fold, leaves, unsettled
 from crossdock.telemetry import PastSpan, RunTrace, Telemetry
 from crossdock.telemetry.story import run_span
@@ -145,15 +145,10 @@ class Recorder:
         await self.append(job, [Checkpoint(kind, None, "done", data, self.now())], RunUpdate(str(Status.RUNNING)))
 
     async def park(self, job: Job, waits_for: str) -> None:
-        """Let the run wait until a lock or a connection is free; whoever frees it makes the run due.
-
-        A run that waits for a connection looks again by itself, too, should the run that tries it be gone.
-        """
-        paused = waits_for.startswith(connection_wait(""))
-        due = self.now() + 2 * AUTH_PROBE if paused else None
+        """Let the run wait until a lock or a connection is free; whoever frees it makes the run due."""
         error = job.run.error
         status = Status.ROLLING_BACK if any(leg.undoing for leg in job.run.legs.values()) else Status.WAITING
-        update = RunUpdate(str(status), due, error, job.row.leg, waits_for=waits_for, release=True)
+        update = RunUpdate(str(status), None, error, job.row.leg, waits_for=waits_for, release=True)
         await self._commit(job, [], update, None)
 
     async def put_off(self, job: Job, message: str, until: datetime) -> None:
@@ -273,7 +268,8 @@ def _update(job: Job, decision: Decision) -> RunUpdate:
     error = job.run.leg(leg).error if leg else job.run.error
     match decision:
         case Wait(until, status, _):
-            pause = connection_wait(_connection(job, leg)) if (error or {}).get("kind") == "auth" else None
+            closed = (error or {}).get("kind") == "auth" or (error or {}).get("outage")
+            pause = connection_wait(_connection(job, leg)) if closed else None
             return RunUpdate(str(status), due_at=until, error=error, leg=leg, waits_for=pause, release=True)
         case Stop(status, _):
             return RunUpdate(str(status), error=error or why_held(job.run), leg=leg, release=True)

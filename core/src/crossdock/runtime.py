@@ -16,6 +16,7 @@ from crossdock_sdk.contracts.connection import secrets_of
 from crossdock import __version__
 from crossdock.alerts import Courier, Links
 from crossdock.calling import Caller
+from crossdock.circuits import Circuits
 from crossdock.config.load import Loaded, load
 from crossdock.config.problems import ConfigProblems
 from crossdock.connections import Connections
@@ -24,7 +25,6 @@ from crossdock.intake import Intake
 from crossdock.journal.opening import database_path, open_journal
 from crossdock.legs import Legs
 from crossdock.metrics import Readings, RuntimeMetrics
-from crossdock.pauses import Pauses
 from crossdock.plugins import Registry, load_plugins
 from crossdock.program import Programs
 from crossdock.recorder import Recorder
@@ -89,8 +89,8 @@ class Crossdock:
         timeout = timedelta(seconds=self.settings.step_timeout)
         caller = Caller(self.telemetry, self.metrics, self.now, self.rng, timeout, self.redactor.text)
         legs = Legs(self.journal, recorder, self.connections, caller, self.now)
-        pauses = Pauses(self.journal, self.now)
-        self.stepper = Stepper(self.journal, recorder, pauses, self.connections, caller, legs, self.now)
+        circuits = Circuits(self.journal, self.now)
+        self.stepper = Stepper(self.journal, recorder, circuits, self.connections, caller, legs, self.now)
         self.intake = Intake(
             self.journal,
             self.connections,
@@ -154,7 +154,7 @@ class Crossdock:
         return ()
 
     async def _put_in_force(self, loaded: Loaded) -> None:
-        """Store the plans that new runs will keep, then use them; paused connections try their credentials anew."""
+        """Store the plans that new runs will keep, then use them; closed connections are tried anew."""
         for flow in loaded.flows.values():
             await self.journal.store_plan(flow.plan_hash, flow.flow.name, flow.flow.to_plan())
         # Not only once a connection is in use: one vendor's data may hold what opens another.
@@ -162,13 +162,11 @@ class Crossdock:
             self.redactor.add(*secrets_of(spec.config))
         self.loaded = loaded
         self._warn(loaded.warnings)
-        before = self.connections.names()
         for name, stopped in loaded.stopped.items():
             _log.error("connection %s is stopped, and the flows that need it wait: %s", name, stopped.reason)
         self.connections.replace(loaded.connections, self.registry, loaded.stopped)
         self.programs.forget()
-        for name in {*before, *self.connections.names()}:
-            await self.stepper.pauses.retry(name)
+        await self.stepper.circuits.reloaded(self.connections.names())
 
     def _warn(self, warnings: Sequence[str]) -> None:
         for warning in warnings:

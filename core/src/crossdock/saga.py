@@ -16,6 +16,7 @@ from crossdock_sdk import LegReport, Redo
 
 from crossdock.config.models import Again, OnFailure, RetryPolicy
 from crossdock.state import (
+    CLOSING,
     FOR_GOOD,
     LegState,
     Phase,
@@ -344,7 +345,7 @@ def _due(plan: Plan, tries: Tries) -> datetime | None:
     """When the next try may start; None: at once."""
     if tries.at is None:
         return None
-    if tries.uncounted == "auth":
+    if tries.uncounted in CLOSING:
         return tries.at + AUTH_PROBE
     if tries.uncounted:
         return tries.at + backoff(plan.retry, 1, tries.jitter, tries.retry_after)

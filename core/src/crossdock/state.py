@@ -19,8 +19,10 @@ from msgspec.structs import replace
 
 FOR_GOOD = frozenset({"rejected", "not_found", "discrepancy", "config", "mapping"})
 """Kinds of error that another try does not mend."""
-UNCOUNTED = frozenset({"auth", "throttled"})
+UNCOUNTED = frozenset({"auth", "throttled", "outage"})
 """Kinds of error that burn no try of the run."""
+CLOSING = frozenset({"auth", "outage"})
+"""Those of them for which the connection is closed: the run waits until it may be used again."""
 _UNSURE = frozenset({"ambiguous", "unavailable"})
 """Kinds of error that leave open whether what was asked took effect."""
 UNASKED = frozenset({"config", "mapping"})
@@ -71,11 +73,11 @@ class Tries(msgspec.Struct, frozen=True):
     jitter: float = 0.0
     retry_after: float | None = None
     uncounted: str | None = None
-    """The kind of the last failure if it burned no try: `auth` and `throttled` are the connection's, not the run's."""
+    """Why the last failure burned no try: `auth`, `throttled` and `outage` are the connection's, not the run's."""
 
     def failed(self, at: datetime, error: Mapping[str, Any]) -> Tries:
         """One more failure."""
-        kind = error.get("kind")
+        kind = "outage" if error.get("outage") else error.get("kind")
         uncounted = kind if kind in UNCOUNTED else None
         count = self.failures if uncounted else self.failures + 1
         return Tries(count, at, float(error.get("jitter", 0)), error.get("retry_after"), uncounted)
@@ -360,7 +362,7 @@ def _reconnected(run: Run, _: Step) -> Run:
 
 
 def _freed(tries: Tries) -> Tries:
-    return replace(tries, at=None, uncounted=None) if tries.uncounted == "auth" else tries
+    return replace(tries, at=None, uncounted=None) if tries.uncounted in CLOSING else tries
 
 
 def _person_acted(run: Run, step: Step) -> Run:

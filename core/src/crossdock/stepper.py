@@ -16,6 +16,7 @@ from crossdock_sdk import (
 from pydantic import ValidationError
 
 from crossdock.calling import Caller
+from crossdock.circuits import Circuits
 from crossdock.connections import Connections
 from crossdock.journal.base import (
     Checkpoint,
@@ -29,7 +30,6 @@ from crossdock.journal.base import (
 )
 from crossdock.legs import Legs, uses
 from crossdock.logs import bind
-from crossdock.pauses import Pauses
 from crossdock.planning import PlanError, plan_run
 from crossdock.program import ProgramError
 from crossdock.recorder import Job, Outcome, Recorder
@@ -55,7 +55,7 @@ class Stepper:
 
     journal: Journal
     recorder: Recorder
-    pauses: Pauses
+    circuits: Circuits
     connections: Connections
     caller: Caller
     legs: Legs
@@ -68,7 +68,7 @@ class Stepper:
         """
         connection = self._connection_of(job, work)
         with bind(leg=_named(work)[1], connection=connection):
-            if connection is not None and await self.pauses.must_wait(connection, job.row.id):
+            if connection is not None and await self.circuits.must_wait(connection, job.row.id):
                 await self.recorder.park(job, connection_wait(connection))
                 return None
             try:
@@ -84,11 +84,13 @@ class Stepper:
                 # What has happened must not be forgotten over a defect in what comes next.
                 await self.recorder.flush(job)
                 raise
+            failed = outcome.checkpoint.data.get("error") if outcome.checkpoint.phase == "failed" else None
+            if connection is not None and failed is not None and self.circuits.is_outage(connection, failed):
+                failed["outage"] = True
             # Recorded before anything else is asked of the journal: what is known now must not be forgotten.
             following = await self.recorder.record(job, outcome)
             if connection is not None:
-                failed = outcome.checkpoint.data.get("error") if outcome.checkpoint.phase == "failed" else None
-                await self.pauses.heed(connection, failed, job.row, job.program.flow.notify)
+                await self.circuits.heed(connection, failed, job.row, job.program.flow.notify)
             return following
 
     async def _outcome(self, job: Job, work: Work) -> Outcome:

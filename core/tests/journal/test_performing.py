@@ -282,17 +282,6 @@ async def test_a_lock_dropped_before_the_wait_is_written_is_no_lost_wake_up(worl
     assert await world.claim_ids() == [waiter.row.id]
 
 
-async def test_a_resumed_connection_wakes_its_runs_also_if_they_come_late(world: Any) -> None:
-    early, late = await world.begin("a"), await world.begin("b")
-    pause = connection_wait("books")
-    assert await world.journal.set_connection_state("books", "paused", "401", world.clock()) is True
-    await world.write(early, "waiting", waits_for=pause, release=True)
-    assert await world.claim_ids() == []
-    assert await world.journal.set_connection_state("books", "active", None, world.clock()) is True
-    await world.write(late, "waiting", waits_for=pause, release=True)
-    assert await world.claim_ids() == [early.row.id, late.row.id]
-
-
 async def test_a_persons_step_makes_a_waiting_run_due(world: Any) -> None:
     claimed = await world.begin()
     await world.write(claimed, "held", world.step(), release=True)

@@ -116,16 +116,6 @@ async def test_what_was_never_stored_is_none(journal: Any) -> None:
     assert await journal.steps("ghost") == []
 
 
-async def test_a_connection_is_active_until_it_is_paused(journal: Any, clock: Any) -> None:
-    assert (await journal.connection_state("books")).status == "active"
-    assert await journal.set_connection_state("books", "active", None, clock()) is False
-    assert await journal.set_connection_state("books", "paused", "401 from the vendor", clock()) is True
-    assert await journal.set_connection_state("books", "paused", "again", clock.advance(9)) is False
-    state = await journal.connection_state("books")
-    assert (state.status, state.reason) == ("paused", "401 from the vendor")
-    assert state.since == clock() - timedelta(seconds=9)
-
-
 async def test_an_alert_is_given_out_to_one_and_again_until_delivered(journal: Any, clock: Any) -> None:
     hold = timedelta(seconds=60)
     assert await journal.put_alert("a1", {"title": "paused"}, clock()) is True

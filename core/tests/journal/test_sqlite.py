@@ -16,7 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crossdock.journal.base import Checkpoint, JournalError, JournalFull, LeaseLost, NewEvent, NewRun, RunUpdate
+from crossdock.journal.base import (
+    Checkpoint,
+    ConnectionState,
+    JournalError,
+    JournalFull,
+    LeaseLost,
+    NewEvent,
+    NewRun,
+    RunUpdate,
+)
 from crossdock.journal.opening import database_path, open_journal
 from crossdock.journal.sqlite import SqliteJournal
 from crossdock.journal.statements import load
@@ -149,7 +158,7 @@ async def test_readers_see_only_what_is_committed_and_wait_for_nobody(sqlite: An
     inside, go_on = threading.Event(), threading.Event()
 
     def slow(db: sqlite3.Connection) -> None:
-        db.execute("INSERT INTO connections VALUES ('books', 'paused', 'x', 0)")
+        db.execute("INSERT INTO connections (name, status, since, probe_at) VALUES ('books', 'paused', 0, 0)")
         inside.set()
         assert go_on.wait(20)
 
@@ -327,7 +336,8 @@ async def test_no_secret_stands_in_the_files(sqlite: Any, sqlite_path: Path) -> 
     step = Checkpoint("apply", "a", "done", secret, sqlite._now())
     update = RunUpdate("held", error={"message": f"401 for {CANARY}"})
     await sqlite.checkpoint(claimed.claim, [step], update, None)
-    await sqlite.set_connection_state("books", "paused", f"refused {CANARY}", sqlite._now())
+    now = sqlite._now()
+    await sqlite.close_connection(ConnectionState("books", "paused", f"refused {CANARY}", now, now))
     await sqlite.put_alert("a", secret, sqlite._now())
     written = bytes_in(sqlite_path.parent)
     assert b"[redacted]" in written

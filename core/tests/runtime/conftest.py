@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +64,12 @@ class House:
                     return row
                 await asyncio.sleep(0.01)
 
+    async def come_to(self, runs: Sequence[str], status: str) -> None:
+        """Wait until all these runs have this status."""
+        async with asyncio.timeout(60):
+            for run in runs:
+                await self.rests(run, status)
+
     async def fails(self, run: str, kind: str) -> Any:
         """The run's row once it waits with an error of this kind."""
         async with asyncio.timeout(20):
@@ -93,13 +99,13 @@ def vendor() -> Vendor:
 
 @pytest.fixture
 def house(vendor: Vendor, tmp_path: Path) -> Callable[..., Any]:
-    """`async with house({"a": leg("key.create")}, again="allow") as h`."""
+    """`async with house({"a": leg("key.create")}, again="allow") as h`; `names` are its connections."""
 
     @asynccontextmanager
-    async def opened(legs: dict[str, Any], **flow: Any) -> Any:
+    async def opened(legs: dict[str, Any], names: tuple[str, ...] = ("v",), **flow: Any) -> Any:
         retry = {"attempts": 2, "first": "50ms", "factor": 1, "max": "100ms"}
         body = {"when": "v.deal.won", "key": "{{ deal.id }}", "legs": legs, "notify": ["v"], "retry": retry} | flow
-        connections = {"v": {"connector": "scripted", "base_url": "http://127.0.0.1:9"}}
+        connections = {name: {"connector": "scripted", "base_url": "http://127.0.0.1:9"} for name in names}
         routing = {"version": 1, "connections": connections, "flows": {"f": body}}
         settings = Settings(config=tmp_path / "crossdock.yaml", database_url=f"sqlite:///{tmp_path / 'c.db'}", watch=0)
         registry: Registry = load_plugins(extra=[Plugin(vendor)], entry_points=())

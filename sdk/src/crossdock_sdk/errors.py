@@ -29,7 +29,8 @@ class ConnectorError(Exception):
 
     `message` is one line for a person: what was wrong, where, what to do. `code` is the vendor's own
     error code, `field` the vendor's or our name of the offending field, `status` the HTTP status,
-    `request_id` what the vendor's support asks for.
+    `request_id` what the vendor's support asks for. `unanswered` says that no reply came at all, or none to be
+    read; many of those, or of 5xx, in a row are an outage of the vendor, and no fault of the runs that meet it.
     """
 
     kind = "error"
@@ -43,6 +44,7 @@ class ConnectorError(Exception):
         status: int | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
+        unanswered: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -51,6 +53,7 @@ class ConnectorError(Exception):
         self.status = status
         self.request_id = request_id
         self.retry_after = retry_after
+        self.unanswered = unanswered
 
     def facts(self) -> dict[str, Any]:
         """The error as plain data, for the journal: `kind`, `message` and what else is known."""
@@ -60,6 +63,7 @@ class ConnectorError(Exception):
             "status": self.status,
             "request_id": self.request_id,
             "retry_after": self.retry_after,
+            "unanswered": self.unanswered or None,
         }
         return {"kind": self.kind, "message": self.message} | {k: v for k, v in named.items() if v is not None}
 

@@ -228,13 +228,35 @@ class Journal(Protocol):
         """The state of a connection; active if nothing was ever said."""
         ...
 
-    async def set_connection_state(
-        self, name: str, status: str, reason: str | None, since: datetime, *, alerts: Sequence[NewAlert] = ()
-    ) -> bool:
-        """Pause or resume, with the alerts that this brings; False, and no alert, if it was so already.
+    async def closed_connections(self) -> list[ConnectionState]:
+        """The states of the connections that may not be used."""
+        ...
 
-        All but `paused` makes the runs that wait for it due.
+    async def close_connection(self, state: ConnectionState, alerts: Sequence[NewAlert] = ()) -> bool:
+        """Store that a connection may not be used, with the alerts that this brings; False, and nothing, if known.
+
+        One that was `down` may become `paused`, but not the other way round.
         """
+        ...
+
+    async def open_connection(self, name: str, now: datetime) -> None:
+        """Let a connection be used again. The runs that wait for it become due, some milliseconds apart."""
+        ...
+
+    async def send_scout(self, name: str, now: datetime, following: datetime) -> str | None:
+        """Make one run that waits for a closed connection due, and name it in its state; its id.
+
+        None if it is not time yet (`probe_at`) or no run waits. `following` is when another is sent if nothing
+        is heard of this one.
+        """
+        ...
+
+    async def postpone_probe(self, name: str, scout: str, until: datetime) -> None:
+        """Note that the scout failed; nothing if another has become the scout."""
+        ...
+
+    async def hasten_probe(self, name: str, now: datetime) -> None:
+        """Let a closed connection be tried again now."""
         ...
 
     async def put_alert(self, alert_id: str, data: Mapping[str, Any], due_at: datetime) -> bool:

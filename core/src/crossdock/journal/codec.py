@@ -120,4 +120,12 @@ def stored_step(row: sqlite3.Row) -> StoredStep:
 
 
 def connection_state(row: Mapping[str, Any]) -> ConnectionState:
-    return ConnectionState(row["name"], row["status"], row["reason"], instant(row["since"]))
+    return ConnectionState(
+        name=row["name"],
+        status=row["status"],
+        reason=row["reason"],
+        since=instant(row["since"]),
+        probe_at=instant_or_none(row["probe_at"]),
+        probes=row["probes"],
+        scout=row["scout"],
+    )

@@ -8,24 +8,47 @@ from collections.abc import Sequence
 from crossdock_sdk import jsonio
 
 from crossdock.journal.intake import Row
-from crossdock.journal.performing import wake
 from crossdock.journal.rows import StoredAlert, connection_wait
 from crossdock.journal.statements import load
 
 _SQL = load("desk")
 
 
-def set_connection(db: sqlite3.Connection, state: Row, now: int, alerts: Sequence[Row] = ()) -> bool:
-    """Store a state with its alerts; False if the connection was in it already. Resuming wakes the runs that wait."""
-    known = db.execute(_SQL["connection_status"], (state["name"],)).fetchone()
-    if state["status"] == (known["status"] if known else "active"):
+def close_connection(db: sqlite3.Connection, state: Row, alerts: Sequence[Row]) -> bool:
+    """Store that a connection is closed, with its alerts; False, and nothing, if that is known already."""
+    if db.execute(_SQL["close_connection"], state).fetchone() is None:
         return False
-    db.execute(_SQL["set_connection"], state)
     for alert in alerts:
         put_alert(db, alert["id"], alert["data"], alert["due_at"])
-    if state["status"] != "paused":
-        wake(db, connection_wait(state["name"]), now)
     return True
+
+
+def open_connection(db: sqlite3.Connection, name: str, now: int, gap: int, spread: int) -> None:
+    """Let a connection be used again, and wake the runs that wait for it, `gap` apart, all within `spread`."""
+    if db.execute(_SQL["open_connection"], {"name": name, "now": now}).rowcount:
+        woken = {"waits_for": connection_wait(name), "now": now, "gap": gap, "spread": spread}
+        db.execute(_SQL["wake_spread"], woken)
+
+
+def send_scout(db: sqlite3.Connection, name: str, now: int, following: int) -> str | None:
+    """Make one run due that waits for a closed connection, if it is time; the run's id."""
+    if db.execute(_SQL["probe_is_due"], {"name": name, "now": now}).fetchone() is None:
+        return None
+    picked = db.execute(_SQL["pick_scout"], {"waits_for": connection_wait(name), "now": now}).fetchone()
+    if picked is None:
+        return None
+    db.execute(_SQL["send_scout"], {"name": name, "scout": picked["id"], "probe_at": following})
+    return str(picked["id"])
+
+
+def postpone_probe(db: sqlite3.Connection, name: str, scout: str, probe_at: int) -> None:
+    """Note that the scout failed."""
+    db.execute(_SQL["postpone_probe"], {"name": name, "scout": scout, "probe_at": probe_at})
+
+
+def hasten_probe(db: sqlite3.Connection, name: str, now: int) -> None:
+    """Let a closed connection be tried again now."""
+    db.execute(_SQL["hasten_probe"], {"name": name, "now": now})
 
 
 def put_alert(db: sqlite3.Connection, alert_id: str, data: str, due_at: int) -> bool:

@@ -125,7 +125,7 @@ def _is_free(db: sqlite3.Connection, waits_for: str, run_id: str) -> bool:
     prefix = connection_wait("")
     if waits_for.startswith(prefix):
         state = db.execute(_DESK["connection_status"], (waits_for.removeprefix(prefix),)).fetchone()
-        return state is None or state["status"] != "paused"
+        return state is None or state["status"] == "active"
     holder = db.execute(_SQL["lock_holder"], (waits_for,)).fetchone()
     return holder is None or holder["id"] == run_id
 

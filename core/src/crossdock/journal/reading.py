@@ -125,6 +125,10 @@ def connection(db: sqlite3.Connection, name: str) -> ConnectionState:
     return ConnectionState(name) if row is None else connection_state(row)
 
 
+def closed_connections(db: sqlite3.Connection) -> list[ConnectionState]:
+    return [connection_state(row) for row in db.execute(_SQL["closed_connections"]).fetchall()]
+
+
 def token(db: sqlite3.Connection, name: str) -> StoredToken | None:
     row = db.execute(_SQL["load_token"], (name,)).fetchone()
     return None if row is None else StoredToken(row["ciphertext"], row["version"])

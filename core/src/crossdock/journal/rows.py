@@ -226,12 +226,19 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionState:
-    """Whether a connection may be used: `status` is `active`, `paused`, or `trying` (again, after a pause)."""
+    """Whether a connection may be used: `status` is `active`, `paused` (its credentials are refused) or `down`.
+
+    A closed one is tried again at `probe_at` by one run that waits for it, the `scout`; `probes` counts those
+    that failed in a row.
+    """
 
     name: str
     status: str = "active"
     reason: str | None = None
     since: datetime | None = None
+    probe_at: datetime | None = None
+    probes: int = 0
+    scout: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,11 @@ from crossdock.journal.writer import Writer
 
 T = TypeVar("T")
 _MOST_PER_PAGE = 500
+_MICRO = timedelta(microseconds=1)
+_GAP = timedelta(milliseconds=20)
+"""Runs that waited for the same connection begin so far apart …"""
+_SPREAD = timedelta(seconds=30)
+"""… unless they are so many that this is not enough for all of them."""
 
 
 def utc_now() -> datetime:
@@ -298,12 +303,32 @@ class SqliteJournal:
     async def connection_state(self, name: str) -> ConnectionState:
         return await self._read(reading.connection, name)
 
-    async def set_connection_state(
-        self, name: str, status: str, reason: str | None, since: datetime, *, alerts: Sequence[NewAlert] = ()
-    ) -> bool:
-        state = {"name": name, "status": status, "reason": self._text(reason), "since": micros(since)}
+    async def closed_connections(self) -> list[ConnectionState]:
+        return await self._read(reading.closed_connections)
+
+    async def close_connection(self, state: ConnectionState, alerts: Sequence[NewAlert] = ()) -> bool:
+        values = {
+            "name": state.name,
+            "status": state.status,
+            "reason": self._text(state.reason),
+            "since": micros_or_none(state.since),
+            "probe_at": micros_or_none(state.probe_at),
+        }
         told = self._alert_values(alerts)
-        return await self._write(partial(desk.set_connection, state=state, now=micros(self._now()), alerts=told))
+        return await self._write(partial(desk.close_connection, state=values, alerts=told))
+
+    async def open_connection(self, name: str, now: datetime) -> None:
+        gap, spread = _GAP // _MICRO, _SPREAD // _MICRO
+        await self._write(partial(desk.open_connection, name=name, now=micros(now), gap=gap, spread=spread))
+
+    async def send_scout(self, name: str, now: datetime, following: datetime) -> str | None:
+        return await self._write(partial(desk.send_scout, name=name, now=micros(now), following=micros(following)))
+
+    async def postpone_probe(self, name: str, scout: str, until: datetime) -> None:
+        await self._write(partial(desk.postpone_probe, name=name, scout=scout, probe_at=micros(until)))
+
+    async def hasten_probe(self, name: str, now: datetime) -> None:
+        await self._write(partial(desk.hasten_probe, name=name, now=micros(now)))
 
     def _alert_values(self, alerts: Sequence[NewAlert]) -> list[intake.Row]:
         return [{"id": a.id, "data": self._json(a.data), "due_at": micros(a.due_at)} for a in alerts]

@@ -71,7 +71,8 @@ class LocalRunner:
         """Take up what earlier processes left, and begin to work."""
         await self._journal.release_dead(owner_alive)
         await self._teller.catch_up()
-        self._loops = [asyncio.create_task(self._forever(turn)) for turn in (self._claim, self._keep, self._tell)]
+        turns = (self._claim, self._keep, self._probe, self._tell)
+        self._loops = [asyncio.create_task(self._forever(turn)) for turn in turns]
 
     async def reloaded(self) -> None:
         """Look again at the runs that could not go on with the configuration before this one."""
@@ -144,6 +145,12 @@ class LocalRunner:
         if await self._journal.release_dead(owner_alive):
             self.wake()
         await self._trouble.tell_blocked()
+
+    async def _probe(self) -> None:
+        """Have closed connections tried again."""
+        if await self._stepper.circuits.probe():
+            self.wake()
+        await asyncio.sleep(POLL.total_seconds())
 
     async def _beat(self) -> None:
         """Prolong the leases of what is in hand; stop what somebody else has taken."""
@@ -224,7 +231,7 @@ class LocalRunner:
         if claimed.taken_over:
             await self._take_over(job)
         await self._teller.remember(job, claimed)
-        if await self._stepper.pauses.lifted(row.waits_for, self._stepper.connections.names()):
+        if await self._stepper.circuits.lifted(row.waits_for, row.id):
             await self._stepper.recorder.note(job, "reconnect", {"connection": row.waits_for})
         decision = decide(program.plan, job.run, self._now())
         while True:

@@ -117,10 +117,10 @@ async def list_connections(runtime: Runtime) -> Response:
     for name, connector in runtime.connections.connectors().items():
         state = await runtime.journal.connection_state(name)
         shown = {"name": name, "connector": connector, "status": state.status, "reason": state.reason}
-        items.append(shown | {"since": state.since})
+        items.append(shown | {"since": state.since, "next_try": state.probe_at})
     for name, stopped in runtime.connections.stopped.items():
         shown = {"name": name, "connector": stopped.connector, "status": "stopped", "reason": stopped.reason}
-        items.append(shown | {"since": None})
+        items.append(shown | {"since": None, "next_try": None})
     return ExactJSON({"items": items})
 
 

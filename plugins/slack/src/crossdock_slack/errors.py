@@ -87,8 +87,8 @@ def translated(error: Exception, what: str) -> ConnectorError:
     if isinstance(error, aiohttp.InvalidURL):
         return ConfigError(f"Slack {what}: the address is not a URL")
     if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
-        return TransientError(f"Slack {what}: not sent, no connection ({name})")
-    return AmbiguousError(f"Slack {what}: sent, but the reply is lost or unreadable ({name})")
+        return TransientError(f"Slack {what}: not sent, no connection ({name})", unanswered=True)
+    return AmbiguousError(f"Slack {what}: sent, but the reply is lost or unreadable ({name})", unanswered=True)
 
 
 def _api_error(error: SlackApiError, what: str) -> ConnectorError:

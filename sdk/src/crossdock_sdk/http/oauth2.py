@@ -185,7 +185,9 @@ class OAuth2Refresh:
             answer = reply.json()
         except (AmbiguousError, UnavailableError) as error:
             # Whatever became of this try, the refresh token is kept: showing it again is all that can be done.
-            raise TransientError(error.message, status=error.status, retry_after=error.retry_after) from None
+            raise TransientError(
+                error.message, status=error.status, retry_after=error.retry_after, unanswered=error.unanswered
+            ) from None
         finally:
             await client.close()
         return dict(answer)

@@ -72,11 +72,11 @@ class Network(httpx.AsyncBaseTransport):
         told = f"{type(_telling(error)).__name__} {words}"[:_TOLD].strip()
         name = self._name(request)
         if never_sent(error):
-            return TransientError(f"{name}: not sent, no connection ({told})")
+            return TransientError(f"{name}: not sent, no connection ({told})", unanswered=True)
         request.extensions[DROPPED] = isinstance(error, ConnectionLostError)
         if is_write(request):
-            return AmbiguousError(f"{name}: no usable reply, it may have taken effect ({told})")
-        return TransientError(f"{name}: no usable reply ({told})")
+            return AmbiguousError(f"{name}: no usable reply, it may have taken effect ({told})", unanswered=True)
+        return TransientError(f"{name}: no usable reply ({told})", unanswered=True)
 
     def _name(self, request: httpx.Request) -> str:
         return f"{request.method} {endpoint(shown(request, self._redactor))}"

@@ -143,9 +143,14 @@ CREATE INDEX objects_run ON objects (run_no);
 
 CREATE TABLE connections (
   name TEXT PRIMARY KEY,
-  status TEXT NOT NULL CHECK (status IN ('active', 'paused', 'trying')),
+  status TEXT NOT NULL CHECK (status IN ('active', 'paused', 'down')),
   reason TEXT,
-  since INTEGER NOT NULL
+  since INTEGER NOT NULL,
+  probe_at INTEGER,
+  probes INTEGER NOT NULL DEFAULT 0,
+  -- The run that tries it again; not a reference, for it may end and be pruned meanwhile.
+  scout TEXT,
+  CHECK ((status = 'active') = (probe_at IS NULL))
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE alerts (

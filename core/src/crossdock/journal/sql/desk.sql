@@ -1,6 +1,41 @@
--- name: set_connection
-INSERT INTO connections (name, status, reason, since) VALUES (:name, :status, :reason, :since)
-ON CONFLICT (name) DO UPDATE SET status = excluded.status, reason = excluded.reason, since = excluded.since;
+-- name: close_connection
+-- Credentials that are refused stay so while the vendor does not answer, either.
+INSERT INTO connections (name, status, reason, since, probe_at) VALUES (:name, :status, :reason, :since, :probe_at)
+ON CONFLICT (name) DO UPDATE
+SET status = excluded.status, reason = excluded.reason, since = excluded.since, probe_at = excluded.probe_at,
+    probes = 0, scout = NULL
+WHERE connections.status <> excluded.status AND connections.status <> 'paused'
+RETURNING 1;
+
+-- name: open_connection
+UPDATE connections SET status = 'active', reason = NULL, since = :now, probe_at = NULL, probes = 0, scout = NULL
+WHERE name = :name AND status <> 'active';
+
+-- name: wake_spread
+-- All at once would be the next outage: one after the other, and those that wait longest first.
+UPDATE runs SET due_at = :now + ranked.place * MIN(:gap, :spread / ranked.total)
+FROM (SELECT no, ROW_NUMBER() OVER (ORDER BY no) - 1 AS place, COUNT(*) OVER () AS total
+      FROM runs WHERE waits_for = :waits_for AND ended_at IS NULL) AS ranked
+WHERE runs.no = ranked.no AND runs.owner IS NULL;
+
+-- name: postpone_probe
+UPDATE connections SET scout = NULL, probes = probes + 1, probe_at = :probe_at
+WHERE name = :name AND scout = :scout AND status <> 'active';
+
+-- name: hasten_probe
+UPDATE connections SET scout = NULL, probes = 0, probe_at = :now WHERE name = :name AND status <> 'active';
+
+-- name: probe_is_due
+SELECT 1 FROM connections WHERE name = :name AND status <> 'active' AND probe_at <= :now;
+
+-- name: pick_scout
+UPDATE runs SET due_at = :now
+WHERE no = (SELECT no FROM runs WHERE waits_for = :waits_for AND turn = 1 AND owner IS NULL
+            ORDER BY updated_at, no LIMIT 1)
+RETURNING id;
+
+-- name: send_scout
+UPDATE connections SET scout = :scout, probe_at = :probe_at WHERE name = :name;
 
 -- name: connection_status
 SELECT status FROM connections WHERE name = ?;

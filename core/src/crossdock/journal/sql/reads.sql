@@ -82,7 +82,10 @@ WHERE objects.connection = ? AND objects.object = ? AND objects.object_id = ? AN
 ORDER BY runs.no DESC LIMIT 1;
 
 -- name: connection_state
-SELECT name, status, reason, since FROM connections WHERE name = ?;
+SELECT * FROM connections WHERE name = ?;
+
+-- name: closed_connections
+SELECT * FROM connections WHERE status <> 'active';
 
 -- name: load_token
 SELECT ciphertext, version FROM tokens WHERE name = ?;
