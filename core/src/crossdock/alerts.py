@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from crossdock_sdk import Alert, ConnectorError, jsonio
+from crossdock_sdk.crashpoints import reach
 
 from crossdock.connections import Connections
 from crossdock.journal.base import Blocked, Journal, NewAlert, RunRow, StoredAlert
@@ -221,7 +222,9 @@ class Courier:
         outcome = "delivered"
         try:
             async with asyncio.timeout(DELIVERY_TIMEOUT.total_seconds()):
+                reach("alert.taken")
                 await self._connections.notifier(name).notify(Alert.model_validate(stored.data["alert"]))
+                reach("alert.delivered")
         except Exception as error:
             outcome = "failed"
             retry_at = self._now() + _pause(stored.tries, error)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from crossdock_sdk import ConfigError, Event, PayloadError, VerificationError, WebhookReply, WebhookRequest
+from crossdock_sdk.crashpoints import reach
 
 from crossdock.config.compiled import CompiledFlow
 from crossdock.connections import Connections
@@ -129,7 +130,9 @@ class Intake:
             arrivals.append((_new_event(event, trace, received_at), runs))
         if not arrivals:
             return Receiving(unrouted=unrouted)
+        reach("intake.verified")
         accepted = await self._journal.accept(connection, arrivals)
+        reach("intake.stored")
         return Receiving(accepted.runs, accepted.duplicates, unrouted)
 
     def _new_run(self, flow: CompiledFlow, event: Event, trace: RunTrace) -> NewRun:

@@ -39,6 +39,11 @@ def bind(**fields: Any) -> Iterator[None]:
         _bound.reset(token)
 
 
+def bound() -> dict[str, Any]:
+    """The fields that `bind` has put on records here."""
+    return dict(_bound.get() or {})
+
+
 class ContextFilter(logging.Filter):
     """Puts the bound fields and the ids of the current span on a record that has none of its own."""
 

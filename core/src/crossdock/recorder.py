@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from crossdock_sdk import Alert
+from crossdock_sdk.crashpoints import reach
 
 from crossdock.alerts import Links, outbox, run_alert, tell_log
 from crossdock.journal.base import (
@@ -91,10 +92,12 @@ class Recorder:
         checkpoint = Checkpoint(kind, leg, "intent", data, self.now())
         status = Status.ROLLING_BACK if kind == "undo" else Status.RUNNING
         await self.append(job, [checkpoint], self._knowing(job, RunUpdate(str(status), leg=leg)), acquire=lock)
+        reach("leg.intended", kind)
 
     async def reserve(self, job: Job, leg: str, lock: tuple[str, ...]) -> None:
         """Take a leg's lock before anything of it is written. Raises as `intend`."""
         await self.append(job, [], self._knowing(job, RunUpdate(str(Status.RUNNING), leg=leg)), acquire=lock)
+        reach("lock.reserved")
 
     def _knowing(self, job: Job, update: RunUpdate) -> RunUpdate:
         """The update, to be refused if a person has come between: nothing more is to be begun then."""

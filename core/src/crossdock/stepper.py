@@ -13,6 +13,7 @@ from crossdock_sdk import (
     EventSpec,
     Record,
 )
+from crossdock_sdk.crashpoints import reach
 from pydantic import ValidationError
 
 from crossdock.calling import Caller
@@ -67,12 +68,15 @@ class Stepper:
         Raises `LeaseLost` when another performer has the run.
         """
         connection = self._connection_of(job, work)
-        with bind(leg=_named(work)[1], connection=connection):
+        kind, leg = _named(work)
+        with bind(leg=leg, connection=connection):
             if connection is not None and await self.circuits.must_wait(connection, job.row.id):
                 await self.recorder.park(job, connection_wait(connection))
                 return None
             try:
+                reach("step.decided", kind)
                 outcome = await self._outcome(job, work)
+                reach("step.performed", kind)
             except LockHeld as held:
                 await self.recorder.park(job, held.name)
                 return None
@@ -91,6 +95,7 @@ class Stepper:
             following = await self.recorder.record(job, outcome)
             if connection is not None:
                 await self.circuits.heed(connection, failed, job.row, job.program.flow.notify)
+            reach("step.recorded", kind)
             return following
 
     async def _outcome(self, job: Job, work: Work) -> Outcome:
@@ -219,6 +224,8 @@ def _named(work: Work) -> tuple[str, str | None]:
             return "undo", leg
         case Verify(leg):
             return "verify", leg
+        case MakePlan():
+            return "plan", None
         case _:
             return type(work).__name__.lower(), None
 

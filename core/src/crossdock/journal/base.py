@@ -267,6 +267,10 @@ class Journal(Protocol):
         """Alerts to deliver now, oldest first; each is hidden from other callers for `hold`."""
         ...
 
+    async def alerts_of(self, run_id: str) -> list[StoredAlert]:
+        """The alerts of one run, delivered or not, oldest first."""
+        ...
+
     async def mark_alert(self, alert_id: str, *, retry_at: datetime | None) -> None:
         """Delivered (None), or to be tried again at `retry_at`."""
 

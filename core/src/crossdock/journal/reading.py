@@ -11,7 +11,16 @@ from crossdock_sdk import jsonio
 from crossdock.journal.codec import connection_state, instant_or_none, run_row, stored_event, stored_step
 from crossdock.journal.cursors import Cursors
 from crossdock.journal.errors import JournalError
-from crossdock.journal.rows import Blocked, ConnectionState, Page, RunRow, StoredEvent, StoredStep, StoredToken
+from crossdock.journal.rows import (
+    Blocked,
+    ConnectionState,
+    Page,
+    RunRow,
+    StoredAlert,
+    StoredEvent,
+    StoredStep,
+    StoredToken,
+)
 from crossdock.journal.statements import load
 
 _SQL = load("reads")
@@ -51,6 +60,11 @@ def history(db: sqlite3.Connection, run_id: str) -> tuple[RunRow, list[StoredSte
 
 def steps(db: sqlite3.Connection, run_id: str) -> list[StoredStep]:
     return [stored_step(row) for row in db.execute(_SQL["steps"], (run_id,)).fetchall()]
+
+
+def alerts_of(db: sqlite3.Connection, run_id: str) -> list[StoredAlert]:
+    rows = db.execute(_SQL["alerts_of"], {"run": run_id}).fetchall()
+    return [StoredAlert(row["id"], jsonio.loads(row["data"]), row["tries"]) for row in rows]
 
 
 def event(db: sqlite3.Connection, seq: int) -> StoredEvent | None:

@@ -243,7 +243,7 @@ class ConnectionState:
 
 @dataclass(frozen=True, slots=True)
 class StoredAlert:
-    """An alert that waits for delivery. `tries` counts the deliveries tried before this one."""
+    """An alert. `tries` counts the deliveries tried before this one."""
 
     id: str
     data: dict[str, Any]

@@ -344,6 +344,9 @@ class SqliteJournal:
         start, until = micros(now), micros(now + hold)
         return await self._write(partial(desk.due_alerts, now=start, until=until, limit=limit))
 
+    async def alerts_of(self, run_id: str) -> list[StoredAlert]:
+        return await self._read(reading.alerts_of, run_id)
+
     async def mark_alert(self, alert_id: str, *, retry_at: datetime | None) -> None:
         retry = micros_or_none(retry_at)
         await self._write(partial(desk.mark_alert, alert_id=alert_id, retry_at=retry))

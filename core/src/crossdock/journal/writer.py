@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
+from crossdock_sdk.crashpoints import reach
+
 from crossdock.journal.errors import Declined, JournalError
 from crossdock.journal.statements import load
 from crossdock.journal.store import Store, explain, roll_back
@@ -45,6 +47,7 @@ def commit_together(db: sqlite3.Connection, units: Sequence[Unit]) -> list[Outco
             roll_back(db)
             db.execute(_SQL["begin"])
             outcomes = [_attempt(db, unit) for unit in units]
+        reach("journal.written")
         db.execute(_SQL["commit"])
     except sqlite3.Error as error:
         roll_back(db)
@@ -126,6 +129,7 @@ class Writer:
         try:
             outcomes = await self._store.perform(lambda db: commit_together(db, units))
             self.commits += 1
+            reach("journal.committed")
         except asyncio.CancelledError:
             for _, future in wanted:
                 future.cancel()

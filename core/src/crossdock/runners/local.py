@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from crossdock_sdk.crashpoints import reach
+
 from crossdock.alerts import Courier
 from crossdock.ids import owner_alive, owner_id
 from crossdock.journal.base import Checkpoint, ClaimedRun, Journal, JournalError, LeaseLost
@@ -95,6 +97,11 @@ class LocalRunner:
         await _cancelled([*self._driving, *self._loops])
         await self._teller.stop()
 
+    @property
+    def busy(self) -> bool:
+        """Whether it has a run in hand."""
+        return bool(self._driving)
+
     async def quiesced(self) -> None:
         """Wait until every run that is in hand now has been let go of."""
         if self._driving:
@@ -174,6 +181,7 @@ class LocalRunner:
         trace_id = RunTrace.decode(claimed.row.trace).hex
         with bind(run=claimed.row.id, flow=claimed.row.flow, trace_id=trace_id):
             try:
+                reach("run.claimed")
                 await self._drive_to_rest(claimed)
                 self.trouble, self.moved_at = None, self._now()
             except LeaseLost:
@@ -223,6 +231,7 @@ class LocalRunner:
             self._stuck_runs.add(row.id)
             await self._trouble.stuck(row, str(error))
             await self._stepper.recorder.put_off(job, str(error), self._now() + STUCK)
+        reach("run.rested")
         await self._teller.rested(job)
 
     async def _perform(self, claimed: ClaimedRun, job: Job) -> None:
@@ -258,6 +267,7 @@ class LocalRunner:
         asking = in_hand(decide(job.program.plan, job.run, self._now()), looks_first)
         facts = {"owner": self.owner, "cut_off": cut_off, "in_hand": asking}
         await self._stepper.recorder.note(job, "takeover", facts)
+        reach("run.taken_over")
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from crossdock_sdk.testing import Simulator
+from crossdock_sdk.testing import Simulator, Standing
 from crossdock_sdk.testing.simulator import json_request, json_response
 from starlette.requests import Request
 from starlette.responses import Response
@@ -82,6 +82,9 @@ class AsanaSimulator(Simulator):
             "tasks": [account.summary(task) for task in account.tasks.values()],
             "trash": [account.summary(task) for task in account.trash],
         }
+
+    def standing(self) -> dict[str, list[Standing]]:
+        return {"task.create": [Standing(gid, {"name": t["name"]}) for gid, t in self.account.tasks.items()]}
 
     def seed(self) -> None:
         self.account.add_user("Sandbox Owner", "owner@example.com")

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from crossdock_sdk.contracts.connection import Context, Token
+from crossdock_sdk.crashpoints import reach
 from crossdock_sdk.errors import AmbiguousError, AuthError, ConnectorError, TransientError, UnavailableError
 from crossdock_sdk.http.client import ApiClient, checked_url
 from crossdock_sdk.http.errors import retry_after
@@ -158,7 +159,9 @@ class OAuth2Refresh:
         token = Token(answer["access_token"], answer.get("refresh_token") or refresh_token, ends, expected + 1)
         self._mask(token)
         self._unsaved = (token, expected)
+        reach("token.granted")
         await self._save_unsaved()
+        reach("token.stored")
         return await self._load() or token
 
     async def _save_unsaved(self) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import aiohttp
 import httpx
 
+from crossdock_sdk.crashpoints import reach
 from crossdock_sdk.errors import AmbiguousError, ConnectorError, TransientError
 from crossdock_sdk.http.layer import DROPPED, endpoint, is_write, shown
 from crossdock_sdk.http.wire import ConnectionLostError
@@ -53,7 +54,10 @@ class Network(httpx.AsyncBaseTransport):
         request.extensions["timeout"] = self._times
         try:
             async with asyncio.timeout(DRIP * self._timeout):
-                return await _exchange(self._transport, request)
+                reach("http.sending", request.method)
+                reply = await _exchange(self._transport, request)
+                reach("http.replied", request.method)
+                return reply
         except ConnectorError:
             raise
         except Exception as error:

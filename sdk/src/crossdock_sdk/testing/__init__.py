@@ -5,5 +5,6 @@ from crossdock_sdk.testing.faults import Fault, abortable
 from crossdock_sdk.testing.performing import perform
 from crossdock_sdk.testing.server import serve
 from crossdock_sdk.testing.simulator import Simulator
+from crossdock_sdk.testing.standing import Standing
 
-__all__ = ("Fault", "Simulator", "abortable", "perform", "serve")
+__all__ = ("Fault", "Simulator", "Standing", "abortable", "perform", "serve")

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossdock_sdk import jsonio
 from crossdock_sdk.testing.faults import Fault, play, remember_abort
+from crossdock_sdk.testing.standing import Standing
 
 _KEPT_REQUESTS = 10_000
 
@@ -52,6 +53,13 @@ class Simulator(ABC):
     @abstractmethod
     def state(self) -> dict[str, Any]:
         """All that stands in the account now, as JSON-ready data: `{"customers": [...], ...}`."""
+
+    def standing(self) -> dict[str, list[Standing]]:
+        """What stands of what actions make or write, by the action's name: `{"invoice.create": [...]}`.
+
+        Reliability tests compare it with the receipts of the runs. An action that is left out is not looked at.
+        """
+        return {}
 
     @abstractmethod
     def seed(self) -> None:

@@ -1,6 +1,9 @@
 -- name: plan
 SELECT body FROM plans WHERE hash = ?;
 
+-- name: alerts_of
+SELECT id, data, tries FROM alerts WHERE id > :run || ':' AND id < :run || ';' ORDER BY no;
+
 -- name: run
 SELECT * FROM runs WHERE id = ?;
 

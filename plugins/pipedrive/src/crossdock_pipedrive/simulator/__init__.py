@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from crossdock_sdk.testing import Simulator
+from crossdock_sdk.testing import Simulator, Standing
 from starlette.routing import BaseRoute
 
 from crossdock_pipedrive.simulator import hooks, stories
@@ -143,6 +143,13 @@ class PipedriveSimulator(Simulator):
                 {key: value for key, value in hook.items() if key not in hidden} for hook in self.webhooks.values()
             ],
         }
+
+    def standing(self) -> dict[str, list[Standing]]:
+        deals = [
+            Standing(str(deal_id), {"custom": self._view(deal_id)["custom"]}, made=False)
+            for deal_id in self.world.deals
+        ]
+        return {"deal.update": deals, "note.create": [Standing(str(note_id)) for note_id in self.world.notes]}
 
     def _view(self, deal_id: int) -> Row:
         """A deal's JSON with its custom fields by readable name, its lines and its discounts."""

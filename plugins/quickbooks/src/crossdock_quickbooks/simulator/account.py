@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from xml.sax.saxutils import escape
 
-from crossdock_sdk.testing import Simulator
+from crossdock_sdk.testing import Simulator, Standing
 from crossdock_sdk.testing.simulator import json_request, json_response
 from starlette.requests import Request
 from starlette.responses import Response
@@ -80,6 +80,19 @@ class QuickBooksSimulator(Simulator):
         sold = {f"{kind.lower()}s": _copies(self.sales.rows[kind]) for kind in ("Invoice", "Payment")}
         deleted = [dict(row) for row in self.sales.deleted]
         return {**parties, "items": _copies(self.names.rows["Item"]), **sold, "deleted_invoices": deleted}
+
+    def standing(self) -> dict[str, list[Standing]]:
+        customers = [
+            Standing(row["Id"], {"name": row["DisplayName"]})
+            for row in self.names.rows["Customer"].values()
+            if row["Active"]
+        ]
+        invoices = [
+            Standing(row["Id"], {"number": row.get("DocNumber"), "total_with_tax": row["TotalAmt"]})
+            for row in self.sales.rows["Invoice"].values()
+            if "Voided" not in str(row.get("PrivateNote"))
+        ]
+        return {"customer.find_or_create": customers, "invoice.create": invoices}
 
     def seed(self) -> None:
         for name, sku, price in _SEED_ITEMS:

@@ -1,0 +1,107 @@
+"""What must hold between the journal and the vendors. Each function tells what is broken, one line each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Any, NamedTuple
+
+from crossdock_sdk.testing import Simulator, Standing
+
+from crossdock.state import LegState, Phase, unsettled
+from crossdock.testing.story import Place, Story
+
+_STANDS = frozenset({Phase.APPLIED, Phase.AMISS, Phase.KEPT, Phase.STANDS})
+
+
+class _Claim(NamedTuple):
+    """What one leg says of one object."""
+
+    story: Story
+    leg: str
+    state: LegState
+    place: Place
+
+    def __str__(self) -> str:
+        return f"run {self.story.row.id}, leg {self.leg}, {self.place.connection}.{self.place.action} {self.place.id}"
+
+    @property
+    def made(self) -> bool:
+        return bool((self.state.receipt or {}).get("created", True))
+
+
+def against_vendors(stories: Sequence[Story], simulators: Mapping[str, Simulator], before: Set[Place]) -> Iterator[str]:
+    """What a run says stands does stand, as it was written; what it took back is gone; nothing else is there."""
+    there = {
+        Place(connection, action, one.id): one
+        for connection, simulator in simulators.items()
+        for action, objects in simulator.standing().items()
+        for one in objects
+    }
+    looked_at = {(c, action) for c, simulator in simulators.items() for action in simulator.standing()}
+    claims = [claim for claim in _claims(stories) if claim.place[:2] in looked_at]
+    owners: dict[Place, list[_Claim]] = defaultdict(list)
+    for claim in claims:
+        if claim.state.phase in _STANDS:
+            owners[claim.place].append(claim)
+            yield from _stands(claim, there.get(claim.place))
+    for claim in claims:
+        if claim.state.phase is Phase.UNDONE and claim.made and not owners[claim.place]:
+            one = there.get(claim.place)
+            if one is not None and one.made:
+                yield f"{claim}: it says it is undone, and it stands"
+    yield from _shared(owners)
+    yield from _orphans(stories, {place for place, one in there.items() if one.made} - before - set(owners))
+
+
+def _claims(stories: Sequence[Story]) -> Iterator[_Claim]:
+    """Of a chain of replays the newest run speaks, for it has taken over what the others left."""
+    for story in stories:
+        if story.replayed:
+            continue
+        for name, state in story.run.legs.items():
+            place = story.place(state)
+            if place is not None:
+                yield _Claim(story, name, state, place)
+
+
+def _stands(claim: _Claim, one: Standing | None) -> Iterator[str]:
+    if one is None:
+        yield f"{claim}: it says it is there, and it is not"
+        return
+    if claim.state.phase is not Phase.APPLIED:
+        return
+    # What was made is as it was answered: an input may have been trimmed. What was written to is as it was asked for.
+    said = claim.state.receipt if one.made else claim.state.input
+    for name, wanted, found in _differences(said or {}, one.facts):
+        yield f"{claim}: the run says {name} {wanted!r}, and the vendor has {found!r}"
+
+
+def _differences(said: Mapping[str, Any], facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    for name in said.keys() & facts.keys():
+        wanted, found = said[name], facts[name]
+        if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+            yield from _differences(wanted, found, f"{prefix}{name}.")
+        elif wanted is not None and wanted != found and str(wanted) != str(found):
+            yield f"{prefix}{name}", wanted, found
+
+
+def _shared(owners: Mapping[Place, Sequence[_Claim]]) -> Iterator[str]:
+    for claims in owners.values():
+        makers = [claim for claim in claims if claim.made and claim.state.phase is not Phase.KEPT]
+        if len({claim.story.row.root for claim in makers}) > 1:
+            yield f"{makers[0]}: {len(makers)} runs say that they made it"
+
+
+def _orphans(stories: Sequence[Story], unowned: Set[Place]) -> Iterator[str]:
+    """Objects that nobody accounts for; only a run that is in doubt, and says so, may have made one unknowingly."""
+    doubts: dict[tuple[str, str], int] = defaultdict(int)
+    for story in stories:
+        for state in story.run.legs.values():
+            if unsettled(state) and not story.replayed and state.do is not None:
+                connection, _, action = state.do.partition(".")
+                doubts[(connection, action)] += 1
+    for place in sorted(unowned):
+        doubts[place[:2]] -= 1
+        if doubts[place[:2]] < 0:
+            yield f"{place.connection}.{place.action} {place.id} stands at the vendor, and no run accounts for it"
