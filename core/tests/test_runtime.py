@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from crossdock.config.load import load
 from crossdock.runtime import Crossdock
 from crossdock.settings import Settings
+from crossdock_sdk import Context, Event, TransientError
 
 ROUTING = """
 version: 1
@@ -57,4 +61,30 @@ async def test_of_two_reloads_at_once_the_newer_file_stays_in_force(
     go_on.set()
     assert await asyncio.gather(older, newer) == [(), ()]
     assert list(runtime.loaded.flows) == ["newer"]
+    await runtime.stop()
+
+
+async def test_connections_live_by_the_runtimes_clock_and_what_they_are_lent_can_be_changed(tmp_path: Path) -> None:
+    file = tmp_path / "crossdock.yaml"
+    file.write_text(ROUTING.format(flow="first"))
+    settings = Settings(config=file, database_url=f"sqlite:///{tmp_path}/crossdock.db", watch=0)
+    now = datetime(2031, 5, 1, tzinfo=UTC)
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(500)
+
+    def adjust(context: Context) -> Context:
+        return replace(context, transport=lambda: httpx.MockTransport(answer))
+
+    runtime = Crossdock(settings, env={}, clock=lambda: now, adjust=adjust)
+    await runtime.assemble()
+    event = Event("deal.won", "e1", "1", {"deal": {"id": "1"}})
+    await runtime.intake.accept("crm", [event], runtime.telemetry.new_trace())
+    assert await runtime.journal.oldest_due(now) == now
+    with pytest.raises(TransientError):
+        await runtime.connections.source("crm").hydrate(event)
+    assert [request.url.path for request in asked] == ["/api/v2/deals/1"]
+    assert runtime.runner.moved_at == now
     await runtime.stop()

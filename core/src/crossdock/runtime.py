@@ -41,7 +41,8 @@ _log = logging.getLogger("crossdock")
 class Crossdock:
     """The runtime of one routing file and one journal. `start`, then `stop`; `reload` in between.
 
-    `clock` and `rng` are for tests; `registry` replaces the installed plugins.
+    `clock`, `rng` and `adjust`, which changes what each connection is lent, are for tests; `registry` replaces the
+    installed plugins.
     """
 
     def __init__(
@@ -52,10 +53,12 @@ class Crossdock:
         registry: Registry | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         rng: random.Random | None = None,
+        adjust: Callable[[Context], Context] = lambda context: context,
     ) -> None:
         self.settings = settings
         self.now = clock
         self.rng = rng or random.SystemRandom()
+        self._adjust = adjust
         self._env = env
         self.registry = registry or load_plugins()
         self.redactor = Redactor()
@@ -72,11 +75,19 @@ class Crossdock:
         self._background: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Load the configuration, open the journal, take up what was left. Raises `ConfigProblems`, `JournalError`."""
+        """Assemble it, take up what was left, and work. Raises `ConfigProblems`, `JournalError`."""
+        await self.assemble()
+        await self.runner.start()
+        if self.settings.watch:
+            self._spawn(self._watch())
+        self.started = True
+
+    async def assemble(self) -> None:
+        """Load the configuration and open the journal, without any work. Raises as `start`."""
         self._seen = self._stamp()
         loaded = load(self.settings.config, env=self._env, registry=self.registry, lenient=True)
         self.loaded = loaded
-        self.journal = open_journal(self.settings.database_url, redact=self.redactor.text)
+        self.journal = open_journal(self.settings.database_url, redact=self.redactor.text, now=self.now)
         await self.journal.open()
         owner = owner_id()
         given = self.settings.secret_key
@@ -112,10 +123,6 @@ class Crossdock:
         )
         self.metrics.watch_queue(self._queue_depth, self._oldest_due)
         await self._put_in_force(loaded)
-        await self.runner.start()
-        if self.settings.watch:
-            self._spawn(self._watch())
-        self.started = True
 
     async def stop(self) -> None:
         """Finish the steps in hand, give back the rest, close everything."""
@@ -179,7 +186,7 @@ class Crossdock:
         await self.connections.close_retired(retired)
 
     def _context(self, name: str) -> Context:
-        return Context(
+        lent = Context(
             name=name,
             tokens=self._vault.store_for(name),
             redactor=self.redactor,
@@ -187,6 +194,7 @@ class Crossdock:
             tracer_provider=self.telemetry.tracer_provider,
             logger=logging.getLogger(f"crossdock.connector.{name}"),
         )
+        return self._adjust(lent)
 
     async def _watch(self) -> None:
         """Reload when the routing file changes on disk."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -79,6 +79,8 @@ class Context:
     tokens: TokenStore = field(default_factory=MemoryTokens)
     redactor: Redactor = field(default_factory=Redactor)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    """For waits of a second or two, in seconds; longer ones are the runtime's."""
     random: random.Random = field(default_factory=random.Random)
     transport: Callable[[], httpx.AsyncBaseTransport] | None = None
     """Replaces the network transport (tests, fault injection); None is the real one."""

@@ -60,7 +60,7 @@ class ApiClient:
         self._headers = _HEADERS | {name.lower(): value for name, value in (headers or {}).items()}
         network = Network(context.transport or partial(AiohttpTransport, limits.concurrency), context.redactor, timeout)
         traced = Traced(network, context.tracer_provider, context.redactor)
-        self._limited = Limited(traced, limits, context.now)
+        self._limited = Limited(traced, limits, context.now, sleep=context.sleep)
         self._stack = Authorised(ReadResend(self._limited), auth, context.redactor)
 
     async def request(
