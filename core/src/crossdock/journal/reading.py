@@ -11,7 +11,7 @@ from crossdock_sdk import jsonio
 from crossdock.journal.codec import connection_state, instant_or_none, run_row, stored_event, stored_step
 from crossdock.journal.cursors import Cursors
 from crossdock.journal.errors import JournalError
-from crossdock.journal.rows import Blocked, ConnectionState, Page, RunRow, StoredEvent, StoredStep, StoredToken
+from crossdock.journal.rows import Blocked, ConnectionState, Earlier, Page, RunRow, StoredEvent, StoredStep, StoredToken
 from crossdock.journal.statements import load
 
 _SQL = load("reads")
@@ -102,9 +102,10 @@ def counts(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
     return found
 
 
-def last_succeeded(db: sqlite3.Connection, flow: str, key: str, before_seq: int | None) -> RunRow | None:
+def last_succeeded(db: sqlite3.Connection, flow: str, key: str, before_seq: int | None) -> Earlier | None:
     before = _NEWEST if before_seq is None else before_seq
-    return _run_or_none(db, "last_succeeded", {"flow": flow, "key": key, "before_seq": before})
+    row = db.execute(_SQL["last_succeeded"], {"flow": flow, "key": key, "before_seq": before}).fetchone()
+    return None if row is None else Earlier(row["id"], row["root"], row["fingerprint"])
 
 
 def leaving(db: sqlite3.Connection, flow: str, key: str, root: str) -> RunRow | None:
