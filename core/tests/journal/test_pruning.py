@@ -148,6 +148,16 @@ async def test_what_a_replay_that_goes_on_takes_over_is_kept_and_the_chain_goes_
     assert [await journal.empty(cutoff()), await journal.prune(cutoff())] == [1, 2]
 
 
+async def test_a_recent_replay_of_an_old_run_keeps_it(world: Any, cutoff: Any) -> None:
+    journal = world.journal
+    first = await ended(world, "k", "rolled_back")
+    world.clock.advance(60)
+    await journal.add_run(NewRun("again", "f", "k", "p", replay_of=first.row.id), first.row.event_seq)
+    await world.end(await world.only())
+    assert await journal.prune(cutoff()) == 0
+    assert (await journal.replay_of(first.row.id)).id == "again"
+
+
 async def test_a_run_of_a_key_that_is_at_work_is_kept(world: Any, cutoff: Any) -> None:
     journal = world.journal
     first = await ended(world)
@@ -185,7 +195,7 @@ async def test_a_run_of_which_a_person_has_yet_to_be_told_is_kept(world: Any, cu
         await ended(world, key, "dead", alerts=[told[name]])
     await journal.mark_alert(told["r1"].id, retry_at=None)
     clock.advance(60)
-    assert await journal.prune(cutoff()) == 1
+    assert [await journal.empty(cutoff()), await journal.prune(cutoff())] == [2, 1]
     assert [alert.id for alert in await journal.due_alerts(clock(), hold=timedelta(0))] == [told["r2"].id]
     assert await journal.put_alert(told["r1"].id, {}, clock())
 
