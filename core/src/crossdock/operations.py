@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from crossdock.ids import run_id
-from crossdock.journal.base import AlreadyReplayed, Checkpoint, Journal, NewRun, RunRow
+from crossdock.journal.base import AlreadyReplayed, Checkpoint, Journal, NewRun, PayloadRemoved, RunRow
 from crossdock.state import FINAL, Run, Status, fold, unsettled
 from crossdock.telemetry import RunTrace
 
@@ -55,7 +55,7 @@ class Operations:
         )
         try:
             await self.journal.add_run(new, row.event_seq)
-        except AlreadyReplayed as error:
+        except (AlreadyReplayed, PayloadRemoved) as error:
             raise NotPossibleError(str(error)) from None
         return await self._row(new.id)
 

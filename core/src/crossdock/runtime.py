@@ -28,6 +28,7 @@ from crossdock.metrics import Readings, RuntimeMetrics
 from crossdock.plugins import Registry, load_plugins
 from crossdock.program import Programs
 from crossdock.recorder import Recorder
+from crossdock.retention import Keeper
 from crossdock.runners.local import LocalRunner
 from crossdock.settings import Settings
 from crossdock.state import FINAL
@@ -36,6 +37,9 @@ from crossdock.telemetry import Telemetry
 from crossdock.vault import Vault, secret_key
 
 _log = logging.getLogger("crossdock")
+
+LOOK = timedelta(seconds=1)
+"""How often it is looked whether it is time for retention."""
 
 
 class Crossdock:
@@ -78,6 +82,7 @@ class Crossdock:
         """Assemble it, take up what was left, and work. Raises `ConfigProblems`, `JournalError`."""
         await self.assemble()
         await self.runner.start()
+        self._spawn(self._retain())
         if self.settings.watch:
             self._spawn(self._watch())
         self.started = True
@@ -123,6 +128,7 @@ class Crossdock:
         )
         self.metrics.watch_queue(self._queue_depth, self._oldest_due)
         await self._put_in_force(loaded)
+        self.keeper = Keeper(self.journal, lambda: self.loaded.routing.retention, self.now)
 
     async def stop(self) -> None:
         """Finish the steps in hand, give back the rest, close everything."""
@@ -195,6 +201,15 @@ class Crossdock:
             logger=logging.getLogger(f"crossdock.connector.{name}"),
         )
         return self._adjust(lent)
+
+    async def _retain(self) -> None:
+        """Take out of the journal what is older than the routing file allows."""
+        while True:
+            await asyncio.sleep(LOOK.total_seconds())
+            try:
+                await self.keeper.look()
+            except Exception:
+                _log.exception("retention met an error of its own and goes on")
 
     async def _watch(self) -> None:
         """Reload when the routing file changes on disk."""

@@ -21,11 +21,13 @@ from crossdock.circuits import Circuits
 from crossdock.connections import Connections
 from crossdock.journal.base import (
     Checkpoint,
+    Earlier,
     Journal,
     JournalError,
     LockHeld,
     ObjectUse,
     Overtaken,
+    RunRow,
     RunUpdate,
     connection_wait,
 )
@@ -194,7 +196,7 @@ class Stepper:
 
     async def _earlier(self, job: Job, fingerprint: str) -> dict[str, Any] | None:
         row = job.row
-        earlier = await self.journal.last_succeeded(row.flow, row.key)
+        earlier: Earlier | RunRow | None = await self.journal.last_succeeded(row.flow, row.key)
         succeeded = earlier is not None
         same = earlier is not None and earlier.fingerprint == fingerprint
         if earlier is None:

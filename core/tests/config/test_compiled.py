@@ -87,7 +87,7 @@ def test_the_mapping_document_has_a_row_per_target_field(good: str, env: dict[st
 
 def test_the_schema_describes_the_file_as_people_write_it(registry: Registry) -> None:
     schema = routing_schema(registry)
-    assert set(schema["properties"]) == {"version", "connections", "flows"}
+    assert set(schema["properties"]) == {"version", "connections", "flows", "retention"}
     flow, leg = schema["$defs"]["Flow"], schema["$defs"]["Leg"]
     assert flow["properties"]["legs"]["additionalProperties"] == {"$ref": "#/$defs/Leg"}
     assert set(flow["required"]) == {"when", "legs"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -125,43 +125,3 @@ async def test_what_is_not_there_cannot_be_replayed(journal: Any) -> None:
         await journal.add_run(NewRun("r", "f", "k", "p", replay_of="ghost"), 1)
     with pytest.raises(JournalError, match="event 7, which is not stored"):
         await journal.add_run(NewRun("r", "f", "k", "p"), 7)
-
-
-async def test_pruning_forgets_old_runs_with_their_events_and_nothing_else(world: Any) -> None:
-    journal, clock = world.journal, world.clock
-    old = await world.begin("a")
-    await world.end(old)
-    stays = await world.begin("b")
-    clock.advance(60)
-    recent = await world.begin("c")
-    await world.end(recent)
-    assert await journal.prune(clock() - timedelta(seconds=30)) == 1
-    assert await journal.run(old.row.id) is None
-    assert await journal.steps(old.row.id) == []
-    assert await journal.event(old.row.event_seq) is None
-    assert {r.id for r in (await journal.runs()).items} == {stays.row.id, recent.row.id}
-    assert await journal.counts() == {"f": {"queued": 1, "succeeded": 1}}
-    assert await journal.prune(clock() - timedelta(seconds=30)) == 0
-
-
-async def test_pruning_keeps_what_a_replay_may_yet_need(world: Any) -> None:
-    first = await world.begin()
-    await world.end(first, "dead", leaves=True)
-    world.clock.advance(60)
-    assert await world.journal.prune(world.clock()) == 0
-    replay = NewRun("again", "f", "k", "p", replay_of=first.row.id)
-    await world.journal.add_run(replay, first.row.event_seq)
-    assert await world.journal.prune(world.clock()) == 0
-    again = await world.only()
-    await world.end(again)
-    world.clock.advance(60)
-    assert await world.journal.prune(world.clock()) == 2
-
-
-async def test_pruning_keeps_an_event_that_another_run_needs(world: Any) -> None:
-    first = await world.begin()
-    await world.end(first, "dead")
-    await world.journal.add_run(NewRun("other", "g", "k", "p"), first.row.event_seq)
-    world.clock.advance(60)
-    assert await world.journal.prune(world.clock()) == 1
-    assert (await world.only()).event.id == first.event.id

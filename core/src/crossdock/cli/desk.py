@@ -60,7 +60,7 @@ async def whole_id(desk: Desk, given: str) -> str:
 async def open_desk(settings: Settings, url: str | None) -> AsyncIterator[Desk]:
     """The server at `url`, or the journal that the settings name. Raises `CommandError`."""
     if url is None:
-        async with _journal(settings) as journal:
+        async with open_journal_of(settings) as journal:
             yield JournalDesk(journal, settings)
         return
     import httpx
@@ -72,7 +72,8 @@ async def open_desk(settings: Settings, url: str | None) -> AsyncIterator[Desk]:
 
 
 @contextlib.asynccontextmanager
-async def _journal(settings: Settings) -> AsyncIterator[Journal]:
+async def open_journal_of(settings: Settings) -> AsyncIterator[Journal]:
+    """The journal that the settings name. Raises `CommandError` if there is none."""
     from crossdock_sdk import Redactor
 
     from crossdock.journal.opening import open_journal

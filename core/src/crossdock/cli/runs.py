@@ -171,7 +171,9 @@ def _show(run: dict[str, Any]) -> None:
         for leg in run["legs"]
     ]
     table(("leg", "state", "id", "link", "note"), rows, title="\nWhat stands")
-    if run["payload"] is not None:
+    if run["payload_removed_at"]:
+        out.print(f"\npayload removed by retention on {safe(run['payload_removed_at'][:10])}; it cannot be replayed")
+    elif run["payload"] is not None:
         _show_payload(run["payload"])
 
 

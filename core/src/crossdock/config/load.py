@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from crossdock.config.check import check_flow
 from crossdock.config.compiled import CompiledFlow
 from crossdock.config.document import Document, read_yaml
-from crossdock.config.explain import one
+from crossdock.config.explain import explained, one
 from crossdock.config.interpolation import Interpolation
 from crossdock.config.keys import meant_key, unknown_key
-from crossdock.config.models import NAME, ConnectionEntry, Flow, RoutingFile
+from crossdock.config.models import NAME, ConnectionEntry, Flow, Retention, RoutingFile
 from crossdock.config.names import Names
 from crossdock.config.problems import ConfigProblems, Finding, Place, Problem, finding
 from crossdock.config.salvage import salvage_flow
@@ -26,9 +26,9 @@ from crossdock.config.secrets import Clear, too_short
 from crossdock.plugins import Registry
 from crossdock.words import did_you_mean, nearest
 
-__all__ = ("ConfigProblems", "ConnectionSpec", "Loaded", "Problem", "Stopped", "load")
+__all__ = ("ConfigProblems", "ConnectionSpec", "Loaded", "Problem", "Stopped", "load", "load_retention")
 
-_KEYS = ("version", "connections", "flows")
+_KEYS = ("version", "connections", "flows", "retention")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +73,23 @@ def load(
     `lenient`: a connection whose plugin did not load is `stopped`, not a mistake, so that it stops only the
     flows that need it.
     """
+    text = source
     if isinstance(source, Path):
-        file = str(source)
-        try:
-            text = source.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise ConfigProblems([Problem(file, 1, 1, "", f"cannot be read: {reason}")]) from None
-    else:
-        text = source
-    return _Load(read_yaml(text), file, env, registry, lenient).run()
+        file, text = str(source), _read(source)
+    return _Load(read_yaml(str(text)), file, env, registry, lenient).run()
+
+
+def load_retention(source: Path, *, env: Mapping[str, str]) -> Retention:
+    """How long the journal keeps what, whatever else is in the file. Raises `ConfigProblems`."""
+    return _Load(read_yaml(_read(source)), str(source), env, Registry(), lenient=True).retention_alone()
+
+
+def _read(source: Path) -> str:
+    try:
+        return source.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigProblems([Problem(str(source), 1, 1, "", f"cannot be read: {reason}")]) from None
 
 
 class _Load:
@@ -113,14 +120,24 @@ class _Load:
         names = Names(self._registry, self._meant)
         for name, body in self._section(filled, "flows").items():
             self._flow(name, body, names)
+        retention = self._retention(filled.get("retention"))
         secrets = self._secrets()
         problems = self._problems(secrets, self._in_clear(secrets, self._section(filled, "flows")))
         warnings = too_short(secrets)
         if problems:
             raise ConfigProblems(problems, warnings)
         flows: dict[str, Flow] = {name: compiled.flow for name, compiled in self._flows.items()}
-        routing = RoutingFile(version=1, connections=self._entries, flows=flows)
+        routing = RoutingFile(version=1, connections=self._entries, flows=flows, retention=retention)
         return Loaded(routing, self._specs, self._flows, self._stopped, warnings)
+
+    def retention_alone(self) -> Retention:
+        raw = self._root().get("retention")
+        retention = self._retention(self._interpolation.apply(raw, ("retention",)))
+        self._findings = [found for found in self._findings if found.path[:1] == ("retention",)]
+        problems = self._problems({}, [])
+        if problems:
+            raise ConfigProblems(problems, ())
+        return retention
 
     def _root(self) -> dict[str, Any]:
         data = self._document.data
@@ -141,10 +158,18 @@ class _Load:
             self._report((), "version is missing; begin the file with `version: 1`")
         elif version != 1 or isinstance(version, bool):
             self._report(("version",), "this runtime reads version 1 only; write `version: 1`")
-        for key in _KEYS[1:]:
+        for key, what in zip(_KEYS[1:], ("names", "names", "durations"), strict=True):
             if not isinstance(right.get(key) or {}, dict):
-                self._report((key,), f"{key} must be a mapping of names")
+                self._report((key,), f"{key} must be a mapping of {what}")
         return right
+
+    def _retention(self, body: Any) -> Retention:
+        try:
+            return Retention.model_validate(body) if isinstance(body, dict) else Retention()
+        except ValidationError as error:
+            for place, message in explained(error, Retention):
+                self._report(("retention", *place), message)
+            return Retention()
 
     def _section(self, data: dict[str, Any], key: str) -> dict[str, Any]:
         section = data.get(key)

@@ -173,12 +173,28 @@ class ConnectionEntry(_Model):
     raw: dict[str, Any] = Field(default_factory=dict, repr=False)
 
 
+class Retention(_Model):
+    """How long the journal keeps what runs were about, and the runs themselves, after they have ended."""
+
+    payloads: Duration = Field(
+        default=timedelta(days=30), description="events' data, records and inputs; replays need them"
+    )
+    runs: Duration = Field(default=timedelta(days=365), description="what happened when, and what was made")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Retention:
+        if self.payloads > self.runs:
+            raise ValueError("payloads is longer than runs; a payload cannot outlive its run")
+        return self
+
+
 class RoutingFile(_Model):
     """The whole file, by name."""
 
     version: Literal[1] = Field(description="version of this format")
     connections: dict[Annotated[str, Field(pattern=NAME)], ConnectionEntry] = Field(default_factory=dict)
     flows: dict[Annotated[str, Field(pattern=NAME)], Flow] = Field(default_factory=dict)
+    retention: Retention = Field(default_factory=Retention)
 
 
 def _dotted(value: str, what: str) -> str:

@@ -17,6 +17,7 @@ from crossdock.journal.errors import (
     LeaseLost,
     LockHeld,
     Overtaken,
+    PayloadRemoved,
 )
 from crossdock.journal.rows import (
     Accepted,
@@ -25,6 +26,8 @@ from crossdock.journal.rows import (
     Claim,
     ClaimedRun,
     ConnectionState,
+    Earlier,
+    Expired,
     NewAlert,
     NewEvent,
     NewRun,
@@ -48,6 +51,8 @@ __all__ = (
     "Claim",
     "ClaimedRun",
     "ConnectionState",
+    "Earlier",
+    "Expired",
     "InvalidCursor",
     "Journal",
     "JournalError",
@@ -60,6 +65,7 @@ __all__ = (
     "ObjectUse",
     "Overtaken",
     "Page",
+    "PayloadRemoved",
     "RunRow",
     "RunUpdate",
     "StoredAlert",
@@ -96,7 +102,8 @@ class Journal(Protocol):
     async def add_run(self, run: NewRun, event_seq: int, checkpoints: Sequence[Checkpoint] = ()) -> str:
         """Store one more run of a stored event, such as a replay, with its first steps; its id.
 
-        Raises `AlreadyReplayed` if `run.replay_of` has a replay: replay that one instead.
+        Raises `AlreadyReplayed` if `run.replay_of` has a replay: replay that one instead. Raises `PayloadRemoved`
+        if retention has taken what a replay would be made of.
         """
         ...
 
@@ -208,8 +215,8 @@ class Journal(Protocol):
         """How many runs there are: `{flow: {status: number}}`."""
         ...
 
-    async def last_succeeded(self, flow: str, key: str, before_seq: int | None = None) -> RunRow | None:
-        """The newest run of the key that succeeded, of events before `before_seq` if given."""
+    async def last_succeeded(self, flow: str, key: str, before_seq: int | None = None) -> Earlier | None:
+        """The newest run of the key that succeeded, of events before `before_seq` if given; deleted ones too."""
         ...
 
     async def leaving(self, flow: str, key: str, root: str) -> RunRow | None:
@@ -274,11 +281,39 @@ class Journal(Protocol):
     async def mark_alert(self, alert_id: str, *, retry_at: datetime | None) -> None:
         """Delivered (None), or to be tried again at `retry_at`."""
 
-    async def prune(self, ended_before: datetime, limit: int = 500) -> int:
-        """Delete up to `limit` runs that ended before, with their steps and spent events; how many.
+    async def empty(self, ended_before: datetime, limit: int = 100) -> int:
+        """Remove the payload of up to `limit` runs that ended before; how many.
 
-        Events are forgotten too, so keep what a vendor may still deliver again.
+        What stays is what happened when, and what was made. Not a run whose replay has not ended.
         """
+        ...
+
+    async def empty_events(self, received_before: datetime, limit: int = 500) -> int:
+        """Remove the data of up to `limit` events that no run with a payload is about; how many."""
+        ...
+
+    async def prune(self, ended_before: datetime, limit: int = 100) -> int:
+        """Delete about `limit` runs that ended before and that nothing needs any more; how many.
+
+        Their events stay known, without their data. Not a run that left something and may yet be replayed, nor
+        one of a key that is at work, nor one that uses what another run may yet undo.
+        """
+        ...
+
+    async def forget_events(self, received_before: datetime, limit: int = 500) -> int:
+        """Forget up to `limit` emptied events that have no runs; how many. Keep what may still be delivered again."""
+        ...
+
+    async def forget_alerts(self, told_before: datetime) -> int:
+        """Delete delivered alerts about connections; those about runs go with the runs."""
+        ...
+
+    async def expired(self, payloads_before: datetime, runs_before: datetime) -> Expired:
+        """How much `empty` and `prune` would take."""
+        ...
+
+    async def give_back(self, spare: float) -> int:
+        """Give free space back to the disk, in small steps, but for this share of the file; how many bytes."""
         ...
 
     async def load_token(self, name: str) -> StoredToken | None:

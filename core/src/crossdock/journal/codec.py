@@ -17,7 +17,7 @@ from crossdock.journal.rows import ConnectionState, RunRow, StoredEvent, StoredS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _RUN_FIELDS = tuple(f.name for f in fields(RunRow))
-_RUN_INSTANTS = ("created_at", "updated_at", "ended_at", "due_at", "lease_until")
+_RUN_INSTANTS = ("created_at", "updated_at", "ended_at", "due_at", "lease_until", "emptied_at")
 
 
 def micros(instant: datetime) -> int:

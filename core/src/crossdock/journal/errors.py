@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 
 class JournalError(Exception):
     """The store failed, or was asked for what it does not hold; one line for a person.
@@ -51,6 +53,17 @@ class AlreadyReplayed(Declined):
         super().__init__(f"run {run_id} has been replayed as {existing}; replay that run instead")
         self.run_id = run_id
         self.existing = existing
+
+
+class PayloadRemoved(Declined):
+    """Retention has removed what the run was about, so that it cannot be replayed."""
+
+    def __init__(self, run_id: str, at: datetime) -> None:
+        super().__init__(
+            f"the payload of run {run_id} was removed by retention on {at:%Y-%m-%d}, so it cannot be replayed;"
+            " let the record change at its source again, or see to it by hand"
+        )
+        self.run_id = run_id
 
 
 class InvalidCursor(JournalError):  # noqa: N818 - it names what happened

@@ -1,4 +1,4 @@
-"""Units of work that bring events, plans and runs in, and take old ones out."""
+"""Units of work that bring events, plans and runs in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from crossdock.journal.errors import AlreadyReplayed, JournalError
+from crossdock.journal.codec import instant
+from crossdock.journal.errors import AlreadyReplayed, JournalError, PayloadRemoved
 from crossdock.journal.rows import Accepted
 from crossdock.journal.statements import load, rows_of
 
@@ -37,8 +38,9 @@ def store_plan(db: sqlite3.Connection, plan: Row) -> None:
 
 
 def add_run(db: sqlite3.Connection, run: Row, event_seq: int, steps: Sequence[StepValues]) -> str:
-    """Store one more run of an event. Raises `AlreadyReplayed`."""
+    """Store one more run of an event. Raises `AlreadyReplayed`, `PayloadRemoved`."""
     if run["replay_of"] is not None:
+        _hold_payload(db, run["replay_of"])
         existing = db.execute(_SQL["replay_id"], (run["replay_of"],)).fetchone()
         if existing is not None:
             raise AlreadyReplayed(run["replay_of"], existing["id"])
@@ -46,6 +48,13 @@ def add_run(db: sqlite3.Connection, run: Row, event_seq: int, steps: Sequence[St
     insert_steps(db, no, 0, steps)
     db.execute(_SQL["count_steps"], {"no": no, "step_count": len(steps)})
     return str(run["id"])
+
+
+def _hold_payload(db: sqlite3.Connection, run_id: str) -> None:
+    """Raise `PayloadRemoved` if there is nothing left to replay the run with."""
+    emptied = db.execute(_SQL["emptied_at"], (run_id,)).fetchone()
+    if emptied is not None and emptied["emptied_at"] is not None:
+        raise PayloadRemoved(run_id, instant(emptied["emptied_at"]))
 
 
 def insert_run(db: sqlite3.Connection, run: Row, event_seq: int) -> int:
@@ -76,12 +85,3 @@ def insert_steps(db: sqlite3.Connection, run_no: int, known: int, steps: Sequenc
     if steps:
         rows = [value for seq, values in enumerate(steps, known + 1) for value in (run_no, seq, *values)]
         db.execute(rows_of(_SQL["insert_step"], len(steps)), rows)
-
-
-def prune(db: sqlite3.Connection, ended_before: int, limit: int) -> int:
-    """Delete runs that ended before, and the events that no run needs any more."""
-    old = db.execute(_SQL["prunable"], {"ended_before": ended_before, "limit": limit}).fetchall()
-    for run in old:
-        db.execute(_SQL["delete_run"], (run["no"],))
-        db.execute(_SQL["delete_spent_event"], {"seq": run["event_seq"]})
-    return len(old)

@@ -14,6 +14,7 @@ from crossdock.journal.errors import JournalError
 from crossdock.journal.rows import (
     Blocked,
     ConnectionState,
+    Earlier,
     Page,
     RunRow,
     StoredAlert,
@@ -116,9 +117,10 @@ def counts(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
     return found
 
 
-def last_succeeded(db: sqlite3.Connection, flow: str, key: str, before_seq: int | None) -> RunRow | None:
+def last_succeeded(db: sqlite3.Connection, flow: str, key: str, before_seq: int | None) -> Earlier | None:
     before = _NEWEST if before_seq is None else before_seq
-    return _run_or_none(db, "last_succeeded", {"flow": flow, "key": key, "before_seq": before})
+    row = db.execute(_SQL["last_succeeded"], {"flow": flow, "key": key, "before_seq": before}).fetchone()
+    return None if row is None else Earlier(row["id"], row["root"], row["fingerprint"])
 
 
 def leaving(db: sqlite3.Connection, flow: str, key: str, root: str) -> RunRow | None:

@@ -99,6 +99,25 @@ class RunRow:
     fingerprint: str | None
     told: int
     """Up to which step the run's spans have been exported; -1: not even its root."""
+    emptied_at: datetime | None = None
+    """When retention removed what the run was about; its statuses, instants and receipts are still there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier run of a key that succeeded; remembered even when the run itself is not in the journal any more."""
+
+    id: str
+    root: str
+    fingerprint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """How many runs there are whose payload, and whose rows, retention may take."""
+
+    payloads: int
+    runs: int
 
 
 @dataclass(frozen=True, slots=True)

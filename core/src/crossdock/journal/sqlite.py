@@ -10,7 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from crossdock.journal import desk, intake, performing, reading
+from crossdock_sdk import jsonio
+
+from crossdock.journal import desk, intake, performing, pruning, reading
 from crossdock.journal.base import Arrivals
 from crossdock.journal.codec import JsonText, micros, micros_or_none
 from crossdock.journal.cursors import Cursors
@@ -23,6 +25,8 @@ from crossdock.journal.rows import (
     Claim,
     ClaimedRun,
     ConnectionState,
+    Earlier,
+    Expired,
     NewAlert,
     NewEvent,
     NewRun,
@@ -188,8 +192,44 @@ class SqliteJournal:
         values, steps = self._run_values(run), self._step_values(checkpoints)
         return await self._write(partial(intake.add_run, run=values, event_seq=event_seq, steps=steps))
 
-    async def prune(self, ended_before: datetime, limit: int = 500) -> int:
-        return await self._write(partial(intake.prune, ended_before=micros(ended_before), limit=limit))
+    async def empty(self, ended_before: datetime, limit: int = 100) -> int:
+        before, now = micros(ended_before), micros(self._now())
+        return await self._write(partial(pruning.empty_runs, ended_before=before, now=now, limit=limit))
+
+    async def empty_events(self, received_before: datetime, limit: int = 500) -> int:
+        before, now = micros(received_before), micros(self._now())
+        return await self._write(partial(pruning.empty_events, received_before=before, now=now, limit=limit))
+
+    async def prune(self, ended_before: datetime, limit: int = 100) -> int:
+        before, now = micros(ended_before), micros(self._now())
+        return await self._write(partial(pruning.delete_runs, ended_before=before, now=now, limit=limit))
+
+    async def forget_events(self, received_before: datetime, limit: int = 500) -> int:
+        return await self._write(partial(pruning.delete_events, received_before=micros(received_before), limit=limit))
+
+    async def forget_alerts(self, told_before: datetime) -> int:
+        told: str = jsonio.loads(jsonio.dumps(told_before))
+        return await self._write(partial(pruning.delete_told, told_before=told))
+
+    async def expired(self, payloads_before: datetime, runs_before: datetime) -> Expired:
+        return await self._read(pruning.expired, micros(payloads_before), micros(runs_before))
+
+    async def give_back(self, spare: float) -> int:
+        size, before, free = await self._read(pruning.space)
+        while free > spare * before:
+            left = await self._write(pruning.give_back)
+            if left >= free:
+                break
+            free = left
+        _, after, _ = await self._read(pruning.space)
+        await self._cut_wal()
+        return size * (before - after)
+
+    async def _cut_wal(self) -> None:
+        """Not a unit of the writer: a checkpoint is no part of a transaction."""
+        if self._writer is None:
+            raise JournalError("the journal is not open")
+        await self._writer.between(pruning.truncate_wal)
 
     async def claim(self, owner: str, limit: int, now: datetime, lease: timedelta) -> list[ClaimedRun]:
         values = {"owner": owner, "lease_until": micros(now + lease), "now": micros(now)}
@@ -288,7 +328,7 @@ class SqliteJournal:
     async def counts(self) -> dict[str, dict[str, int]]:
         return await self._read(reading.counts)
 
-    async def last_succeeded(self, flow: str, key: str, before_seq: int | None = None) -> RunRow | None:
+    async def last_succeeded(self, flow: str, key: str, before_seq: int | None = None) -> Earlier | None:
         return await self._read(reading.last_succeeded, flow, key, before_seq)
 
     async def leaving(self, flow: str, key: str, root: str) -> RunRow | None:

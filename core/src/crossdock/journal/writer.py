@@ -107,6 +107,15 @@ class Writer:
             self._busy = asyncio.create_task(self._drain(), name="journal-writer")
         return await future
 
+    async def between(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do what is no part of a transaction, between two; not a unit, so it is not undone if it fails."""
+        if self._closed:
+            raise JournalError("the journal is closed")
+        try:
+            return await self._store.perform(work)
+        except sqlite3.Error as error:
+            raise explain(error) from error
+
     async def close(self) -> None:
         """Write what has gathered; nothing may be written after it."""
         self._closed = True

@@ -37,13 +37,19 @@ def summary(row: RunRow) -> dict[str, Any]:
         "waits_for": row.waits_for,
         "replay_of": row.replay_of,
         "trace_id": RunTrace.decode(row.trace).hex if row.trace else None,
+        "payload_removed_at": row.emptied_at,
     }
+
+
+def _tells_payload(row: RunRow, wrong: str | None) -> bool:
+    return row.emptied_at is None and bool(wrong or row.error or row.status in _UNSUCCESSFUL)
 
 
 async def detail(journal: Journal, programs: Programs, run_id: str) -> dict[str, Any] | None:
     """One run with its event, its steps, how each leg stands, and its replay; None if there is no such run.
 
-    `payload` is what the leg at which it went wrong was given, or the records if that was before any leg.
+    `payload` is what the leg at which it went wrong was given, or the records if that was before any leg; None once
+    retention has removed it.
     """
     history = await journal.history(run_id)
     if history is None:
@@ -76,7 +82,7 @@ async def detail(journal: Journal, programs: Programs, run_id: str) -> dict[str,
             "data": event.data,
         },
         "legs": legs,
-        "payload": payload_of(run, wrong) if wrong or row.error or row.status in _UNSUCCESSFUL else None,
+        "payload": payload_of(run, wrong) if _tells_payload(row, wrong) else None,
         "steps": [
             {"seq": s.seq, "kind": s.kind, "leg": s.leg, "phase": s.phase, "at": s.at, "data": s.data} for s in steps
         ],

@@ -64,9 +64,15 @@ ORDER BY no LIMIT :limit;
 SELECT flow, status, runs FROM tallies WHERE runs > 0 ORDER BY flow, status;
 
 -- name: last_succeeded
-SELECT * FROM runs
-WHERE flow = :flow AND key = :key AND status = 'succeeded' AND event_seq < :before_seq
-ORDER BY event_seq DESC, no DESC LIMIT 1;
+SELECT id, root, fingerprint, event_seq FROM (
+  SELECT id, root, fingerprint, event_seq FROM runs
+  WHERE flow = :flow AND key = :key AND status = 'succeeded' AND event_seq < :before_seq
+  ORDER BY event_seq DESC, no DESC LIMIT 1
+)
+UNION ALL
+SELECT run_id, root, fingerprint, event_seq FROM past_successes
+WHERE flow = :flow AND key = :key AND event_seq < :before_seq
+ORDER BY event_seq DESC LIMIT 1;
 
 -- name: leaving
 SELECT * FROM runs AS run

@@ -11,6 +11,9 @@ ON CONFLICT (hash) DO NOTHING;
 -- name: root_of
 SELECT root FROM runs WHERE id = ?;
 
+-- name: emptied_at
+SELECT emptied_at FROM runs WHERE id = ?;
+
 -- name: replay_id
 SELECT id FROM runs WHERE replay_of = ?;
 
@@ -131,17 +134,3 @@ ON CONFLICT DO NOTHING;
 DELETE FROM objects
 WHERE connection = ? AND object = ? AND object_id = ?
   AND run_no IN (SELECT no FROM runs WHERE root = (SELECT root FROM runs WHERE no = ?)) AND leg = ?;
-
--- name: prunable
--- Not what a replay may yet need: a run that left something and has none, and the parent of one that goes on.
-SELECT no, event_seq FROM runs AS run
-WHERE ended_at < :ended_before
-  AND NOT EXISTS (SELECT 1 FROM runs AS replay WHERE replay.replay_of = run.id AND replay.ended_at IS NULL)
-  AND NOT (leaves = 1 AND NOT EXISTS (SELECT 1 FROM runs AS replay WHERE replay.replay_of = run.id))
-ORDER BY ended_at LIMIT :limit;
-
--- name: delete_run
-DELETE FROM runs WHERE no = ?;
-
--- name: delete_spent_event
-DELETE FROM events WHERE seq = :seq AND NOT EXISTS (SELECT 1 FROM runs WHERE event_seq = :seq);

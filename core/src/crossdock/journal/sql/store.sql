@@ -1,8 +1,12 @@
 -- name: pragmas
+-- Only a file that is still empty takes it: pages that fall free can be given back later.
+PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA foreign_keys = ON;
 PRAGMA journal_size_limit = 67108864;
+-- What retention removes is not to be found in the file.
+PRAGMA secure_delete = ON;
 
 -- name: reader_pragmas
 PRAGMA synchronous = FULL;
@@ -15,6 +19,20 @@ PRAGMA synchronous;
 PRAGMA foreign_keys;
 PRAGMA busy_timeout;
 PRAGMA query_only;
+
+-- name: read_space
+PRAGMA page_size;
+PRAGMA page_count;
+PRAGMA freelist_count;
+
+-- name: give_back
+PRAGMA incremental_vacuum(64);
+
+-- name: do_not_wait
+PRAGMA busy_timeout = 0;
+
+-- name: truncate_wal
+PRAGMA wal_checkpoint(TRUNCATE);
 
 -- name: begin
 BEGIN IMMEDIATE;

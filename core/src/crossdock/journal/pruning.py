@@ -1,0 +1,116 @@
+"""Units of work that take old things out: payloads first, rows later. Each is small, for others wait behind it."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from crossdock_sdk import jsonio
+
+from crossdock.journal.rows import Expired
+from crossdock.journal.statements import load, split
+from crossdock.journal.store import read_pragmas
+from crossdock.remains import error_remains, remains
+
+_SQL = load("pruning")
+_STORE = load("store")
+_NOTHING = "{}"
+_ALL = -1
+"""As a LIMIT: none."""
+
+
+def empty_runs(db: sqlite3.Connection, ended_before: int, now: int, limit: int) -> int:
+    """Remove what ended runs were about, with the alerts that told of it; how many runs."""
+    runs = db.execute(_SQL["emptiable"], {"ended_before": ended_before, "limit": limit}).fetchall()
+    for run in runs:
+        steps = db.execute(_SQL["step_data"], (run["no"],)).fetchall()
+        db.executemany(_SQL["empty_step"], [(_emptied(step["data"]), step["no"]) for step in steps])
+        db.execute(_SQL["empty_run"], {"no": run["no"], "error": _without_words(run["error"]), "now": now})
+        db.execute(_SQL["empty_event"], {"seq": run["event_seq"], "now": now})
+        db.execute(_SQL["delete_delivered"], {"run": run["id"]})
+    return len(runs)
+
+
+def empty_events(db: sqlite3.Connection, received_before: int, now: int, limit: int) -> int:
+    """Remove the data of events that started nothing; how many."""
+    idle = db.execute(_SQL["idle_events"], {"received_before": received_before, "limit": limit}).fetchall()
+    for event in idle:
+        db.execute(_SQL["empty_event"], {"seq": event["seq"], "now": now})
+    return len(idle)
+
+
+def delete_runs(db: sqlite3.Connection, ended_before: int, now: int, limit: int) -> int:
+    """Delete runs that nothing needs any more, a chain of replays as a whole; how many runs.
+
+    Their events stay, empty, so that they are known when they come again.
+    """
+    deleted = 0
+    for last in db.execute(_SQL["prunable"], {"ended_before": ended_before, "limit": limit}).fetchall():
+        if deleted >= limit:
+            break
+        for run in db.execute(_SQL["chain"], (last["root"],)).fetchall():
+            db.execute(_SQL["remember_success"], {"no": run["no"]})
+            db.execute(_SQL["delete_run"], (run["no"],))
+            db.execute(_SQL["empty_event"], {"seq": run["event_seq"], "now": now})
+            db.execute(_SQL["delete_delivered"], {"run": run["id"]})
+            deleted += 1
+    return deleted
+
+
+def delete_events(db: sqlite3.Connection, received_before: int, limit: int) -> int:
+    """Forget emptied events that no run needs; how many. One that comes again after that is a new one."""
+    spent = db.execute(_SQL["forgettable_events"], {"received_before": received_before, "limit": limit}).fetchall()
+    db.executemany(_SQL["delete_event"], [(event["seq"],) for event in spent])
+    return len(spent)
+
+
+def delete_told(db: sqlite3.Connection, told_before: str) -> int:
+    """Delete delivered alerts about connections; how many."""
+    return db.execute(_SQL["delete_delivered_of_connections"], {"told_before": told_before}).rowcount
+
+
+def expired(db: sqlite3.Connection, payloads_before: int, runs_before: int) -> Expired:
+    """How many runs there are for `empty_runs` and `delete_runs` to take now."""
+    payloads = db.execute(_SQL["count_emptiable"], {"ended_before": payloads_before}).fetchone()[0]
+    chains = db.execute(_SQL["prunable"], {"ended_before": runs_before, "limit": _ALL}).fetchall()
+    return Expired(payloads, sum(len(db.execute(_SQL["chain"], (last["root"],)).fetchall()) for last in chains))
+
+
+def space(db: sqlite3.Connection) -> tuple[int, int, int]:
+    """Bytes in a page, pages in the file, and how many of them are free."""
+    size, pages, free = (int(db.execute(pragma).fetchone()[0]) for pragma in split(_STORE["read_space"]))
+    return size, pages, free
+
+
+def give_back(db: sqlite3.Connection) -> int:
+    """Give some free pages back to the disk; how many are free after it."""
+    db.execute(_STORE["give_back"]).fetchall()
+    return space(db)[2]
+
+
+def truncate_wal(db: sqlite3.Connection) -> bool:
+    """Bring the WAL into the database and cut it to nothing; False if a reader or another writer is in the way."""
+    busy = read_pragmas(db)["busy_timeout"]
+    db.execute(_STORE["do_not_wait"])
+    try:
+        return not db.execute(_STORE["truncate_wal"]).fetchone()[0]
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {busy}")
+
+
+def _emptied(text: str) -> str:
+    try:
+        data: Any = jsonio.loads(text)
+        return jsonio.dumps(remains(data)).decode() if isinstance(data, dict) else _NOTHING
+    except ValueError:
+        return _NOTHING
+
+
+def _without_words(error: str | None) -> str | None:
+    if error is None:
+        return None
+    try:
+        found: Any = jsonio.loads(error)
+        return jsonio.dumps(error_remains(found)).decode()
+    except (ValueError, AttributeError):
+        return jsonio.dumps(error_remains({"kind": "damaged"})).decode()
