@@ -9,24 +9,7 @@ from typing import Any
 import pytest
 from crossdock.testing import assert_nothing_lost, standing
 from crossdock_sdk import RejectedError
-from crossdock_sdk.testing import Standing
-from scripted import leg
-
-ACTIONS = ("key.create", "looked.create", "put.update")
-
-
-class Stall:
-    """What stands at the scripted vendor, as a simulator tells it."""
-
-    def __init__(self, vendor: Any) -> None:
-        self.vendor = vendor
-
-    def standing(self) -> dict[str, list[Standing]]:
-        told: dict[str, list[Standing]] = {name: [] for name in ACTIONS}
-        for id_, text in self.vendor.standing.items():
-            name = id_.rpartition("-")[0]
-            told[name].append(Standing(id_, {"text": text}, made=name != "put.update"))
-        return told
+from scripted import Stall, leg
 
 
 async def check(house: Any, **more: Any) -> Any:

@@ -23,6 +23,7 @@ from crossdock_sdk import (
     Source,
     hookimpl,
 )
+from crossdock_sdk.testing import Standing
 
 
 class Deal(Record):
@@ -192,3 +193,17 @@ class Plugin:
 def leg(do: str, text: str = "{{ deal.title }}", ref: str | None = None, **more: Any) -> dict[str, Any]:
     given = {"text": text} | ({"ref": ref} if ref else {})
     return {"do": f"v.{do}", "with": given, **more}
+
+
+class Stall:
+    """What stands at the scripted vendor, as a simulator tells it."""
+
+    def __init__(self, vendor: Vendor) -> None:
+        self.vendor = vendor
+
+    def standing(self) -> dict[str, list[Standing]]:
+        told: dict[str, list[Standing]] = {action.name: [] for action in ScriptedSink.actions}
+        for id_, text in self.vendor.standing.items():
+            name = id_.rpartition("-")[0]
+            told[name].append(Standing(id_, {"text": text}, made=not name.endswith(".update")))
+        return told

@@ -14,6 +14,7 @@ from crossdock.state import FINAL, Status, unsettled
 from crossdock.testing.story import Story
 
 _FOR_A_PERSON = frozenset({Status.HELD, Status.IN_DOUBT})
+_NO_WORK = frozenset({"cancel", "resume", "resolve", "reload", "stop", "end"})
 _TOLD_OF = frozenset({Status.ROLLED_BACK, Status.DEAD})
 
 
@@ -100,17 +101,22 @@ def order(stories: Sequence[Story]) -> Iterator[str]:
     """The runs of one record go one after the other, those of its events in the order of arrival."""
     keyed: dict[tuple[str, str], list[Story]] = defaultdict(list)
     for story in stories:
-        if story.steps:
+        if _began(story):
             keyed[(story.row.flow, story.row.key)].append(story)
     for (_, key), runs in keyed.items():
-        by_start = sorted(runs, key=lambda story: (story.steps[0].at, story.row.created_at))
+        by_start = sorted(runs, key=lambda story: (_began(story), story.row.created_at))
         for first, second in pairwise(by_start):
-            end = _end(first)
-            if end is None or second.steps[0].at < end:
+            begun, end = _began(second), _end(first)
+            if end is None or (begun and begun < end):
                 yield f"{key}: run {second.row.id} began before run {first.row.id} had ended"
         arrived = [story.row.event_seq for story in by_start if story.row.replay_of is None]
         if arrived != sorted(arrived):
             yield f"{key}: its events came as {sorted(arrived)} and were run as {arrived}"
+
+
+def _began(story: Story) -> datetime | None:
+    """When it was first worked at; a wish of a person may come before its turn."""
+    return next((step.at for step in story.steps if step.kind not in _NO_WORK), None)
 
 
 def _end(story: Story) -> datetime | None:
