@@ -3,6 +3,7 @@
 #   make test [ARGS=…]   all tests, or `make test ARGS="core/tests -k journal"`
 #   make crash           the crash matrix in full: a death at each place that a run reaches
 #   make kill            the test of random kills at its full size: 30 kills under 200 deals
+#   make mutants         each guard taken away in turn: its tests must fail
 #   make record          the recorded replies in tests/cassettes anew; tests/cassettes/README.md says against what
 #   make check           style, types, import rules
 #   make fmt             format, and fix what can be fixed
@@ -18,7 +19,7 @@ DEV_TOOLS := import tomllib; print("\n".join(tomllib.load(open("pyproject.toml",
 OLD_ENOUGH := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test crash kill record check fmt
+.PHONY: help install demo test crash mutants kill record check fmt
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -33,6 +34,9 @@ test: $(VENV)/.dev
 
 crash: $(VENV)/.dev
 	CROSSDOCK_TEST_CRASHES=all $(BIN)/python -m pytest tests/reliability/test_crashes.py -n auto --dist worksteal $(ARGS)
+
+mutants: $(VENV)/.dev
+	$(BIN)/python tests/support/mutants.py $(ARGS)
 
 kill: $(VENV)/.dev
 	CROSSDOCK_TEST_DEALS=200 CROSSDOCK_TEST_KILLS=30 $(BIN)/python -m pytest tests/e2e/test_kill.py $(ARGS)

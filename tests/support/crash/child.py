@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import mutants
 from crossdock import logs
 from crossdock.intake import RefusedError
 from crossdock.journal.base import JournalError
@@ -106,6 +107,7 @@ class _Hook:
 
 def main() -> None:
     """Fork a process for each orders that come in, one line each, and answer with its exit code."""
+    mutants.remove_guard()
     gc.freeze()
     while line := sys.stdin.buffer.readline():
         orders: Orders = pickle.loads(base64.b64decode(line))

@@ -1,0 +1,159 @@
+"""Crossdock with one of its guards taken away, to see that a test notices.
+
+Nothing of this is in the product. `CROSSDOCK_TEST_MUTANT=<name>` takes the guard away in a test process and in the
+processes that it forks. As a program this runs the tests of each mutant, and fails if they pass.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crossdock import legs, recorder, state
+from crossdock.journal import statements
+from crossdock_sdk.redaction import Redactor
+
+ROOT = Path(__file__).resolve().parents[2]
+VARIABLE = "CROSSDOCK_TEST_MUTANT"
+_CAUGHT = 1
+"""pytest's exit code for tests that failed; any other but 0 means that they were not even run."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A guard, how it is taken away, and the tests (pytest's arguments) that must fail then."""
+
+    guard: str
+    remove: Callable[[], None]
+    tests: tuple[str, ...]
+
+
+def _replace(room: str, name: str, old: str, new: str) -> None:
+    found: Any = statements.load(room)
+    if old not in found[name]:
+        raise LookupError(f"{room}.{name} does not say {old!r} any more; mend the mutant")
+    found[name] = found[name].replace(old, new)
+
+
+def _no_intent() -> None:
+    async def intend(self: Any, job: Any, kind: str, leg: str, data: Any, lock: Any) -> None:
+        """Write it with the outcome."""
+        checkpoint = recorder.Checkpoint(kind, leg, "intent", data, self.now())
+        job.unsaved.append(recorder.Outcome(checkpoint))
+        job.run = state.evolve(job.run, checkpoint)
+
+    recorder.Recorder.intend = intend  # type: ignore[method-assign]
+
+
+def _no_fence() -> None:
+    for name in ("update_run", "select_claimed"):
+        _replace("runs", name, "AND fence = :fence AND owner = :owner", "")
+
+
+def _no_dedupe() -> None:
+    _replace("runs", "insert_event", "(:connection, :id,", "(:connection, :id || hex(randomblob(8)),")
+
+
+def _no_generation() -> None:
+    real = state.leg_key
+    legs.leg_key = lambda root, leg, generation: real(root, leg, 0)
+
+
+def _no_lookup() -> None:
+    async def recover(self: Any, job: Any, leg: Any, named: Any) -> Any:
+        return recorder.Outcome(recorder.Checkpoint("recover", leg.name, "done", {"receipt": None}, self.now()))
+
+    legs.Legs.recover = recover  # type: ignore[method-assign]
+
+
+def _no_lock() -> None:
+    legs._lock = lambda leg, action, data: ()
+
+
+def _no_order() -> None:
+    _replace("runs", "select_ready", "turn = 1 AND ready_at <= :now", "ended_at IS NULL AND ready_at <= :now")
+
+
+def _no_redaction() -> None:
+    Redactor.text = lambda self, text: text  # type: ignore[method-assign]
+
+
+_CRASHES = "tests/reliability/test_crashes.py::test_nothing_is_lost"
+_CONTRACT = "core/tests/journal/test_performing.py"
+MUTANTS = {
+    "intent": Mutant(
+        "an intent is committed before a write", _no_intent, (f"{_CRASHES}[first-http.replied-POST-task-1-kill]",)
+    ),
+    "fence": Mutant(
+        "a claim that is void cannot write",
+        _no_fence,
+        (f"{_CONTRACT}::test_a_run_whose_lease_ran_out_is_taken_over_and_its_old_claim_is_void",),
+    ),
+    "dedupe": Mutant(
+        "an event is stored once",
+        _no_dedupe,
+        ("core/tests/journal/test_intake.py::test_fifty_deliveries_of_one_event_at_once_start_one_run",),
+    ),
+    "generation": Mutant(
+        "what was taken back is made anew under another key",
+        _no_generation,
+        ("core/tests/runtime/test_guards.py::test_a_replay_after_a_rollback_makes_it_anew",),
+    ),
+    "lookup": Mutant(
+        "what may have been made is looked for before it is made again",
+        _no_lookup,
+        (f"{_CRASHES}[first-http.replied-POST-task-1-kill]",),
+    ),
+    "lock": Mutant(
+        "two writes that must not meet do not",
+        _no_lock,
+        ("core/tests/runtime/test_guards.py::test_two_runs_that_need_one_lock_never_write_at_once",),
+    ),
+    "order": Mutant(
+        "the runs of a record go one after the other",
+        _no_order,
+        (f"{_CONTRACT}::test_runs_of_one_key_come_one_after_another",),
+    ),
+    "redaction": Mutant(
+        "no secret is written",
+        _no_redaction,
+        ("core/tests/runtime/test_guards.py::test_a_secret_that_a_vendor_repeats_is_not_written",),
+    ),
+}
+
+
+def remove_guard() -> None:
+    """Take away the guard that the environment names, if it names one."""
+    name = os.environ.get(VARIABLE)
+    if name:
+        MUTANTS[name].remove()
+
+
+def _survives(name: str, mutant: Mutant) -> bool:
+    environment = os.environ | {"CROSSDOCK_TEST_CRASHES": "all"}
+    for changed, wanted in (({}, 0), ({VARIABLE: name}, _CAUGHT)):
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", *mutant.tests]
+        ended = subprocess.run(
+            command, cwd=ROOT, env=environment | changed, capture_output=True, text=True, check=False
+        )
+        if ended.returncode != wanted:
+            told = "its tests pass without it" if changed else "its tests do not pass as they are"
+            sys.stdout.write(f"{name}: {mutant.guard}: {told}\n{ended.stdout[-2000:]}\n")
+            return True
+    sys.stdout.write(f"{name}: {mutant.guard}: noticed\n")
+    return False
+
+
+def main() -> int:
+    """Run the mutants named in the arguments, or all; how many of them nobody noticed."""
+    wanted = sys.argv[1:] or list(MUTANTS)
+    return sum(_survives(name, MUTANTS[name]) for name in wanted)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
