@@ -25,6 +25,11 @@ class Server:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
+    def cpu_seconds(self) -> float:
+        """The CPU time that it has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 @contextmanager
 def crossdock(folder: Path, *, concurrency: int = 32, env: Mapping[str, str] | None = None) -> Iterator[Server]:
@@ -33,18 +38,19 @@ def crossdock(folder: Path, *, concurrency: int = 32, env: Mapping[str, str] | N
     settings = {"CROSSDOCK_CONCURRENCY": str(concurrency), "CROSSDOCK_GRACE": "0", "CROSSDOCK_WATCH": "0"}
     command = [sys.executable, "-m", "crossdock", "serve", "--port", "0"]
     path = {"PYTHONPATH": os.pathsep.join([str(folder), str(HERE)])}
-    with _running(command, folder, _plain_env() | path | settings | dict(env or {})) as server:
+    with _running(command, folder, plain_env() | path | settings | dict(env or {})) as server:
         yield server
 
 
 @contextmanager
 def only_answers(folder: Path) -> Iterator[Server]:
     """The same FastAPI behind the same uvicorn, which reads the body and says 200."""
-    with _running([sys.executable, str(HERE / "only_answers.py")], folder, _plain_env()) as server:
+    with _running([sys.executable, str(HERE / "only_answers.py")], folder, plain_env()) as server:
         yield server
 
 
-def _plain_env() -> dict[str, str]:
+def plain_env() -> dict[str, str]:
+    """The environment without settings of Crossdock and OpenTelemetry."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("CROSSDOCK_", "OTEL_"))}
 
 

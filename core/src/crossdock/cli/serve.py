@@ -55,7 +55,6 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
 
     async with alive(app):
         # What the start made stays to the end. To walk it in each full collection held up everything for 100 ms.
-        gc.collect()
         gc.freeze()
         await listen(app, listener, lambda: typer.echo(_ready(url_of(listener), runtime)), hangup)
 
