@@ -75,9 +75,9 @@ async def bare(url: str, flows: int) -> None:
 
 
 class Durable:
-    """The runtime on a journal of its own."""
+    """The runtime on the journal in `folder`, in which the runs of `first` deals have succeeded already."""
 
-    def __init__(self, folder: Path, url: str, *, tracing: bool) -> None:
+    def __init__(self, folder: Path, url: str, *, tracing: bool, first: int = 0) -> None:
         settings = Settings(
             config=lane.routing(folder, url),
             database_url=f"sqlite:///{folder / 'crossdock.db'}",
@@ -88,7 +88,7 @@ class Durable:
         self.exporter = Counted()
         if tracing:
             self.runtime.telemetry = Telemetry("bench", self.runtime.redactor, exporter=self.exporter, env={})
-        self.base = 0
+        self.base = first
 
     async def run(self, flows: int) -> None:
         """Accept that many events and wait until the last run has ended."""

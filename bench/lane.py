@@ -32,14 +32,14 @@ from crossdock_sdk import (
     Task,
     WebhookRequest,
     hookimpl,
-    jsonio,
 )
 from crossdock_sdk.models import Number
+from crossdock_sdk.webhooks import BasicWebhook, json_body, verify_basic
 
 FLOW = """
 version: 1
 connections:
-  lane: {connector: lane, base_url: "%s"}
+  lane: {connector: lane, base_url: "%s", webhook: {user: bench, password: bench-password}}
 flows:
   deal-to-invoice:
     when: lane.deal.won
@@ -71,11 +71,16 @@ flows:
 """
 
 
+class LaneConfig(ConnectionConfig):
+    webhook: BasicWebhook
+
+
 class LaneConnection(Connection):
     connector = "lane"
-    Config = ConnectionConfig
+    Config = LaneConfig
+    config: LaneConfig
 
-    def __init__(self, config: ConnectionConfig, context: Context) -> None:
+    def __init__(self, config: LaneConfig, context: Context) -> None:
         super().__init__(config, context)
         self.api = ApiClient(config.base_url, context, limits=Limits(concurrency=64))
 
@@ -177,10 +182,10 @@ class LaneSource(Source):
     connection: LaneConnection
 
     def verify(self, request: WebhookRequest) -> None:
-        """The bench's own deliveries come over the loopback interface and are not signed."""
+        verify_basic(request, self.connection.config.webhook)
 
     def parse(self, request: WebhookRequest) -> list[Event]:
-        ident = str(jsonio.loads(request.body)["id"])
+        ident = str(json_body(request)["id"])
         return [Event("deal.won", f"won:{ident}", ident, {"deal": {"id": ident}})]
 
     async def hydrate(self, event: Event) -> dict[str, Record]:

@@ -51,6 +51,30 @@ async def test_fifty_deliveries_of_one_event_at_once_start_one_run(journal: Any)
     assert tuple(run.id for run in page.items) == started
 
 
+async def test_deliveries_of_one_record_that_come_at_once_take_turns_in_their_order(journal: Any, clock: Any) -> None:
+    runs = [[NewRun(f"r{i}", "f", "k", "p")] for i in range(40)]
+    await asyncio.gather(*(journal.accept("crm", [(event(f"e{i}"), some)]) for i, some in enumerate(runs)))
+    claimed = await journal.claim("me", 10, clock(), timedelta(seconds=30))
+    assert [one.row.id for one in claimed] == ["r0"]
+    assert [run.id for run in (await journal.runs()).items] == [f"r{i}" for i in reversed(range(40))]
+    seqs = [(await journal.run(f"r{i}")).event_seq for i in range(40)]
+    assert seqs == sorted(set(seqs))
+
+
+async def test_a_delivery_that_cannot_be_stored_leaves_those_alone_that_come_with_it(journal: Any) -> None:
+    await journal.accept("crm", [(event("e1"), [NewRun("r1", "f", "1", "p")])])
+    at_once = [
+        journal.accept("crm", [(event("e1"), [NewRun("again", "f", "1", "p")])]),
+        journal.accept("crm", [(event("e2"), [NewRun("r2", "f", "2", "no such plan")])]),
+        journal.accept("crm", [(event("e3"), [NewRun("r3", "f", "3", "p")])]),
+    ]
+    known, refused, stored = await asyncio.gather(*at_once, return_exceptions=True)
+    assert (known.runs, known.duplicates) == ((), 1)
+    assert isinstance(refused, JournalError)
+    assert (stored.runs, stored.duplicates) == (("r3",), 0)
+    assert {run.id for run in (await journal.runs()).items} == {"r1", "r3"}
+
+
 async def test_a_delivery_is_accepted_whole_or_not_at_all(journal: Any) -> None:
     arrivals = [
         (event("e1"), [NewRun("r1", "f", "k", "p")]),

@@ -124,6 +124,16 @@ async def test_what_gathers_is_committed_together(sqlite: Any) -> None:
     assert sum((await sqlite.counts())["f"].values()) == 200
 
 
+async def test_deliveries_that_gather_are_stored_by_few_statements(sqlite: Any) -> None:
+    said: list[str] = []
+    await sqlite._stores[0].perform(lambda db: db.set_trace_callback(said.append))
+    accepted = await asyncio.gather(*(sqlite.accept("crm", [arrival(i)]) for i in range(100)))
+    await sqlite._stores[0].perform(lambda db: db.set_trace_callback(None))
+    assert [a.runs for a in accepted] == [(f"r{i}",) for i in range(100)]
+    # A statement is told of again for each trigger that it sets off.
+    assert len({sql for sql in said if sql.startswith(("INSERT INTO events", "INSERT INTO runs"))}) <= 12
+
+
 async def test_a_unit_that_fails_leaves_the_others_of_its_batch_alone(sqlite: Any) -> None:
     await sqlite.accept("crm", [arrival(0)])
     [claimed] = await sqlite.claim("me", 1, sqlite._now(), timedelta(seconds=30))

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from crossdock.journal.statements import load, parse, split
+from crossdock.journal.statements import load, parse, rows_of, split
 
 
 def test_blocks_are_found_by_name() -> None:
@@ -34,6 +34,13 @@ def test_a_script_is_split_at_statements_and_not_inside_triggers() -> None:
     assert list(split(f"CREATE TABLE a (x);\n{trigger}\n-- the end\n")) == ["CREATE TABLE a (x);", trigger]
     with pytest.raises(ValueError, match="no semicolon"):
         list(split("SELECT 1;\nSELECT 2"))
+
+
+def test_the_row_of_an_insert_is_repeated() -> None:
+    assert rows_of("INSERT INTO a (x)\nVALUES\n(?, (1));", 2) == "INSERT INTO a (x)\nVALUES\n(?, (1)), (?, (1))"
+    assert rows_of("INSERT INTO a VALUES\n(?)\nON CONFLICT DO NOTHING;", 3).endswith(
+        "(?), (?), (?)\nON CONFLICT DO NOTHING"
+    )
 
 
 def test_every_shipped_statement_is_valid_sql_on_the_shipped_schema(tmp_path: Path) -> None:

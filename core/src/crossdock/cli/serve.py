@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import socket
@@ -25,12 +26,12 @@ def serve(
     config: options.Config = None,
 ) -> None:
     """Take webhooks in and run the flows. SIGHUP reloads the routing file, SIGTERM stops gracefully."""
-    from crossdock.cli.listening import bound
+    from crossdock.cli.listening import bound, run
 
     settings = options.settings(config)
     options.database(settings)
     with bound(host, port) as listener:
-        asyncio.run(_serve(settings, listener))
+        run(_serve(settings, listener))
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
@@ -53,6 +54,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         task.add_done_callback(reloads.discard)
 
     async with alive(app):
+        # What the start made stays to the end. To walk it in each full collection held up everything for 100 ms.
+        gc.freeze()
         await listen(app, listener, lambda: typer.echo(_ready(url_of(listener), runtime)), hangup)
 
 

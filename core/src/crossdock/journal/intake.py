@@ -3,34 +3,90 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, TypeAlias
 
 from crossdock.journal.codec import instant
 from crossdock.journal.errors import AlreadyReplayed, JournalError, PayloadRemoved
 from crossdock.journal.rows import Accepted
 from crossdock.journal.statements import load, rows_of
+from crossdock.journal.writer import JointUnit
 
 Row: TypeAlias = dict[str, Any]
+Arrival: TypeAlias = tuple[Row, Sequence[Row]]
+"""An event and its runs."""
 StepValues: TypeAlias = tuple[str, str | None, str, str, int]
 """kind, leg, phase, JSON data, at."""
 
 _SQL = load("runs")
+_ROWS = 32
+"""Rows by one statement at most: each number of rows is a statement of its own that SQLite has to read."""
+_EVENT = ("connection", "id", "type", "subject", "data", "received_at", "occurred_at", "trace")
+_NEW_RUN = ("id", "flow", "key", "status", "event_seq", "plan_hash", "trace", "replay_of", "root")
+_RUN = (*_NEW_RUN, "created_at", "created_at", "due_at", "flow", "key")
+"""The values of one row of `insert_runs`, in their order."""
 
 
-def accept(db: sqlite3.Connection, arrivals: Sequence[tuple[Row, Sequence[Row]]]) -> Accepted:
-    """Store events and their runs; a known event stores nothing."""
-    new: list[str] = []
-    duplicates = 0
-    for event, runs in arrivals:
-        inserted = db.execute(_SQL["insert_event"], event).fetchone()
-        if inserted is None:
-            duplicates += 1
-            continue
-        for run in runs:
-            insert_run(db, run, inserted["seq"])
-            new.append(run["id"])
-    return Accepted(tuple(new), duplicates)
+class Accept(JointUnit):
+    """Stores events and their runs, a known event not at all; its value is an `Accepted`."""
+
+    def __init__(self, arrivals: Sequence[Arrival]) -> None:
+        self.arrivals = arrivals
+
+    @classmethod
+    def together(cls, db: sqlite3.Connection, units: Sequence[Accept]) -> list[Accepted]:
+        arrivals = [arrival for unit in units for arrival in unit.arrivals]
+        seqs = _insert_events(db, [event for event, _ in arrivals])
+        stored = [(seq, runs) for seq, (_, runs) in zip(seqs, arrivals, strict=True) if seq is not None]
+        _insert_new_runs(db, [run | {"event_seq": seq} for seq, runs in stored for run in runs])
+        of_unit = iter(seqs)
+        return [_accepted(unit.arrivals, [next(of_unit) for _ in unit.arrivals]) for unit in units]
+
+
+def _accepted(arrivals: Sequence[Arrival], seqs: Sequence[int | None]) -> Accepted:
+    stored = [runs for seq, (_, runs) in zip(seqs, arrivals, strict=True) if seq is not None]
+    return Accepted(tuple(run["id"] for runs in stored for run in runs), seqs.count(None))
+
+
+def _insert_events(db: sqlite3.Connection, events: Sequence[Row]) -> list[int | None]:
+    """Their numbers; None for those that were known."""
+    seqs: list[int | None] = []
+    for start in range(0, len(events), _ROWS):
+        some = events[start : start + _ROWS]
+        last = db.execute(_SQL["last_event"]).fetchone()[0]
+        numbered = [(last + place, *map(event.__getitem__, _EVENT)) for place, event in enumerate(some, 1)]
+        values = [value for row in numbered for value in row]
+        new: Container[int] = range(last + 1, last + 1 + len(some))
+        if db.execute(rows_of(_SQL["insert_events"], len(some)), values).rowcount < len(some):
+            new = {row["seq"] for row in db.execute(_SQL["events_after"], (last,)).fetchall()}
+        seqs += [row[0] if row[0] in new else None for row in numbered]
+    return seqs
+
+
+def _insert_new_runs(db: sqlite3.Connection, runs: Sequence[Row]) -> None:
+    """Store runs of new events, to which no run that is there has to give way."""
+    together: dict[tuple[str, str], Row] = {}
+    for run in runs:
+        record = run["flow"], run["key"]
+        # Whose turn it is is judged by what stood before the statement: a record's second run needs another one.
+        if record in together or len(together) == _ROWS:
+            _insert_runs(db, list(together.values()))
+            together = {}
+        together[record] = run
+    if together:
+        _insert_runs(db, list(together.values()))
+
+
+def _insert_runs(db: sqlite3.Connection, runs: Sequence[Row]) -> None:
+    rows = [run | {"root": run["root"] or _root(db, run)} for run in runs]
+    values = [row[name] for row in rows for name in _RUN]
+    try:
+        db.execute(rows_of(_SQL["insert_runs"], len(rows)), values)
+    except sqlite3.IntegrityError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+            raise
+        lost = next(run for run in runs if db.execute(_SQL["has_plan"], (run["plan_hash"],)).fetchone() is None)
+        raise _unsupported(lost) from error
 
 
 def store_plan(db: sqlite3.Connection, plan: Row) -> None:
@@ -65,10 +121,14 @@ def insert_run(db: sqlite3.Connection, run: Row, event_seq: int) -> int:
     except sqlite3.IntegrityError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
             raise
-        raise JournalError(
-            f"run {run['id']} names plan {run['plan_hash']} or event {event_seq}, which is not stored;"
-            " store the plan before its runs"
-        ) from error
+        raise _unsupported(values) from error
+
+
+def _unsupported(run: Row) -> JournalError:
+    return JournalError(
+        f"run {run['id']} names plan {run['plan_hash']} or event {run['event_seq']}, which is not stored;"
+        " store the plan before its runs"
+    )
 
 
 def _root(db: sqlite3.Connection, run: Row) -> str:

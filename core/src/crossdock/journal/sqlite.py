@@ -181,7 +181,8 @@ class SqliteJournal:
         rows = [
             (self._event_values(connection, event), [self._run_values(run) for run in runs]) for event, runs in arrivals
         ]
-        return await self._write(partial(intake.accept, arrivals=rows))
+        accepted: Accepted = await self._write(intake.Accept(rows))
+        return accepted
 
     async def store_plan(self, plan_hash: str, flow: str, body: Mapping[str, Any]) -> None:
         now = micros(self._now())

@@ -48,9 +48,9 @@ def _has_sql(text: str) -> bool:
 
 @cache
 def rows_of(insert: str, rows: int) -> str:
-    """An `INSERT … VALUES (?, …);` of one row, for that many rows at once."""
-    head, values, row = insert.rstrip(";").rpartition("VALUES ")
-    return f"{head}{values}{', '.join([row] * rows)};"
+    """An `INSERT … VALUES` whose row is the line that begins with a parenthesis, for that many rows at once."""
+    lines = [", ".join([line] * rows) if line.startswith("(") else line for line in insert.rstrip(";").splitlines()]
+    return "\n".join(lines)
 
 
 @cache

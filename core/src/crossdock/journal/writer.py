@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections import deque
+from abc import ABC, abstractmethod
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -19,6 +20,23 @@ T = TypeVar("T")
 Unit: TypeAlias = Callable[[sqlite3.Connection], Any]
 """A piece of a transaction. It raises to undo itself, `Declined` before it writes anything; the others in its batch
 are untouched. It may be called twice."""
+
+
+class JointUnit(ABC):
+    """A unit that is cheaper done together with the others of its kind in a batch.
+
+    Each statement lends the interpreter's lock to the event loop, and to have it back costs more than the statement.
+    """
+
+    def __call__(self, db: sqlite3.Connection) -> Any:
+        [value] = self.together(db, [self])
+        return value
+
+    @classmethod
+    @abstractmethod
+    def together(cls, db: sqlite3.Connection, units: Sequence[Any]) -> list[Any]:
+        """Do them all; their values in the same order. It raises to undo all of them."""
+
 
 _SQL = load("store")
 LARGEST_BATCH = 512
@@ -42,7 +60,7 @@ def commit_together(db: sqlite3.Connection, units: Sequence[Unit]) -> list[Outco
     try:
         db.execute(_SQL["begin"])
         try:
-            outcomes = [_trusted(db, unit) for unit in units]
+            outcomes = _trusted(db, units)
         except _UndoneError:
             roll_back(db)
             db.execute(_SQL["begin"])
@@ -58,14 +76,35 @@ def commit_together(db: sqlite3.Connection, units: Sequence[Unit]) -> list[Outco
     return outcomes
 
 
-def _trusted(db: sqlite3.Connection, unit: Unit) -> Outcome:
+def _trusted(db: sqlite3.Connection, units: Sequence[Unit]) -> list[Outcome]:
     """A unit that declines has written nothing, so that a savepoint is needed only where something went wrong."""
+    outcomes: dict[int, Outcome] = {}
+    try:
+        for kind, places in _joint(units).items():
+            values = kind.together(db, [units[place] for place in places])
+            outcomes |= zip(places, map(Outcome, values), strict=True)
+        for place, unit in enumerate(units):
+            if place not in outcomes:
+                outcomes[place] = _done(db, unit)
+    except Exception as error:
+        raise _UndoneError from error
+    return [outcomes[place] for place in range(len(units))]
+
+
+def _joint(units: Sequence[Unit]) -> dict[type[JointUnit], list[int]]:
+    """The kinds of joint units, and where they stand."""
+    kinds: dict[type[JointUnit], list[int]] = defaultdict(list)
+    for place, unit in enumerate(units):
+        if isinstance(unit, JointUnit):
+            kinds[type(unit)].append(place)
+    return kinds
+
+
+def _done(db: sqlite3.Connection, unit: Unit) -> Outcome:
     try:
         return Outcome(unit(db))
     except Declined as error:
         return Outcome(error=error)
-    except Exception as error:
-        raise _UndoneError from error
 
 
 def _attempt(db: sqlite3.Connection, unit: Unit) -> Outcome:

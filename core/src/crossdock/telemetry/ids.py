@@ -22,6 +22,7 @@ from opentelemetry.trace.propagation import set_span_in_context
 _SYSTEM = random.SystemRandom()
 _VERSION = "00"
 _BEARS_ROOT = 2
+_SPAN = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,9 @@ class RunTrace:
 
     @classmethod
     def new(cls, rng: random.Random = _SYSTEM) -> RunTrace:
-        """A fresh trace. `rng` is the source of randomness."""
-        return cls(rng.getrandbits(128) or 1, _span_id(rng), _span_id(rng))
+        """A fresh trace. `rng` is the source of randomness, asked once: the system's is a call into the kernel."""
+        drawn = rng.getrandbits(256)
+        return cls(drawn >> 128 or 1, drawn >> 64 & _SPAN or 1, drawn & _SPAN or 1)
 
     def sibling(self, rng: random.Random = _SYSTEM) -> RunTrace:
         """Another run that the same delivery started: same trace and root, its own run span."""

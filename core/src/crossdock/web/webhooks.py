@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from crossdock_sdk import WebhookRequest
 from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
@@ -13,7 +16,19 @@ from crossdock.intake import RefusedError
 from crossdock.runtime import Crossdock
 from crossdock.web.problems import ExactJSON, answers, problem
 
-router = APIRouter(tags=["webhooks"])
+
+class RawRoute(APIRoute):
+    """Gives its endpoint the request as it came: to have its parameters read costs as much as to take it in."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        async def handle(request: Request) -> Response:
+            reply: Response = await self.endpoint(request.path_params["connection"], request)
+            return reply
+
+        return handle
+
+
+router = APIRouter(tags=["webhooks"], route_class=RawRoute)
 
 BODY_SECONDS = 30.0
 """How long a whole body may take: one that drips would hold its connection for ever."""
@@ -43,7 +58,7 @@ async def deliver(connection: str, request: Request) -> Response:
         body = await read_body(request, runtime.settings.max_body)
         raw = WebhookRequest(
             method=request.method,
-            path=request.url.path,
+            path=request.scope["path"],
             headers=dict(request.headers),
             body=body,
             query=dict(request.query_params),

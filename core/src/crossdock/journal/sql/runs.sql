@@ -1,8 +1,21 @@
--- name: insert_event
-INSERT INTO events (connection, id, type, subject, data, received_at, occurred_at, trace)
-VALUES (:connection, :id, :type, :subject, :data, :received_at, :occurred_at, :trace)
-ON CONFLICT (connection, id) DO NOTHING
-RETURNING seq;
+-- name: last_event
+SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'events';
+
+-- name: insert_events
+INSERT INTO events (seq, connection, id, type, subject, data, received_at, occurred_at, trace) VALUES
+(?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (connection, id) DO NOTHING;
+
+-- name: events_after
+SELECT seq FROM events WHERE seq > ?;
+
+-- name: insert_runs
+INSERT INTO runs (id, flow, key, status, event_seq, plan_hash, trace, replay_of, root, created_at, updated_at, due_at,
+                  turn) VALUES
+(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NOT EXISTS (SELECT 1 FROM runs WHERE flow = ? AND key = ? AND turn = 1));
+
+-- name: has_plan
+SELECT 1 FROM plans WHERE hash = ?;
 
 -- name: insert_plan
 INSERT INTO plans (hash, flow, body, created_at) VALUES (:hash, :flow, :body, :created_at)
@@ -55,7 +68,8 @@ WHERE id = :id AND fence = :fence AND owner = :owner;
 SELECT no, step_count FROM runs WHERE id = ? AND ended_at IS NULL;
 
 -- name: insert_step
-INSERT INTO steps (run_no, seq, kind, leg, phase, data, at) VALUES (?, ?, ?, ?, ?, ?, ?);
+INSERT INTO steps (run_no, seq, kind, leg, phase, data, at) VALUES
+(?, ?, ?, ?, ?, ?, ?);
 
 -- name: count_steps
 UPDATE runs SET step_count = :step_count WHERE no = :no;
