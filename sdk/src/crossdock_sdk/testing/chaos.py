@@ -113,6 +113,11 @@ class FaultTransport(httpx.AsyncBaseTransport):
         """What was injected so far, oldest first; `"\\n".join(map(str, transport.plan()))` prints it."""
         return tuple(self._injected)
 
+    @property
+    def defects(self) -> tuple[Exception, ...]:
+        """What an application in process itself raised: its bugs, answered with 500."""
+        return tuple(self._inner.defects) if isinstance(self._inner, InProcess) else ()
+
     def calm(self) -> None:
         """Inject nothing from now on."""
         self.rate = 0.0
