@@ -80,6 +80,8 @@ class Driver:
             if actions:
                 self._firm.clock.forward(self._random.uniform(0, 0.3))
                 await self._random.choice(actions)()
+            elif self._locked_out():
+                await self._firm.reconnect()
             elif (due := self._next_due()) is not None:
                 self._firm.clock.now = max(due, self._firm.clock.now)
             elif self._stormy:
@@ -106,6 +108,10 @@ class Driver:
     def _next_due(self) -> datetime | None:
         (at,) = self._firm.select(_DUE)[0]
         return None if at is None else datetime.fromtimestamp(0, UTC) + timedelta(microseconds=at)
+
+    def _locked_out(self) -> bool:
+        reasons = self._firm.select("SELECT reason FROM connections WHERE status = 'paused' AND name = 'books'")
+        return any("invalid_grant" in reason for (reason,) in reasons)
 
     async def _win(self) -> None:
         deal = self._to_win.pop(0)

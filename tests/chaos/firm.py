@@ -32,8 +32,6 @@ from story import GHOST, NAMES, Story, Won
 
 T = TypeVar("T")
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "deal-to-invoice.yaml"
-SPARED = ("/oauth2/*", "/-/oauth_token")
-"""A refresh token that was spent in a lost reply is gone, and a person connects the account anew."""
 
 
 class Clock:
@@ -105,6 +103,17 @@ class Firm:
             chaos.calm()
             self.lethal[name].chance = 0.0
 
+    async def reconnect(self) -> None:
+        """A person connects the books anew, for a refresh token that was spent in a lost reply is gone."""
+        connected = await self.simulators["books"].trigger("token.reconnect", {})
+        path = self.app.settings.config
+        routing = json.loads(path.read_text())
+        routing["connections"]["books"] |= connected
+        path.write_text(json.dumps(routing))
+        assert await self.app.reload() == ()
+        while background := tuple(self.app._background):
+            await asyncio.gather(*background)
+
     def select(self, statement: str, *values: Any) -> list[Any]:
         return self.db.execute(statement, values).fetchall()
 
@@ -163,7 +172,6 @@ async def firm(story: Story, folder: Path) -> AsyncIterator[Firm]:
             seed=rng.getrandbits(64),
             rate=story.weather[name].rate,
             kinds=story.weather[name].kinds,
-            spare=SPARED,
         )
         for name in NAMES
     }

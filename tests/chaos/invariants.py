@@ -165,15 +165,11 @@ def _succeeded(firm: Firm, things: list[Thing], runs: list[Told]) -> Iterator[st
 
 
 def _rolled_back(firm: Firm, things: list[Thing], runs: list[Told]) -> Iterator[str]:
-    used = defaultdict(set)
-    for told, name, leg in _receipts(runs):
-        if told.row.status != "rolled_back":
-            used[name, leg.receipt["id"]].add(told.row.id)
     for told in (one for one in runs if one.row.status in {"rolled_back", "ignored", "cancelled"}):
         for leg, keys in told.keys.items():
             for thing in things:
-                if any(key in thing.text for key in keys) and not used[thing.kind, thing.id]:
-                    yield f"{told.name}: {leg} {thing.id} stands, and nobody else uses it"
+                if any(key in thing.text for key in keys) and not _kept_for_another(told, leg, thing, runs):
+                    yield f"{told.name}: {leg} {thing.id} stands, and no other run has used it"
     numbers = {d["id"]: d["custom"].get("invoice_number") for d in firm.simulators["crm"].state()["deals"]}
     for deal_id, number in numbers.items():
         of_deal = [told for told in runs if told.row.key == str(deal_id)]
@@ -184,6 +180,13 @@ def _rolled_back(firm: Firm, things: list[Thing], runs: list[Told]) -> Iterator[
         }
         if (number is not None or written) and number not in written:
             yield f"deal {deal_id} has invoice number {number}, runs wrote {written or 'none that stands'}"
+
+
+def _kept_for_another(told: Told, leg: str, thing: Thing, runs: list[Told]) -> bool:
+    """Whether undo left it because another run had used it by then, be it one that was rolled back later."""
+    others = (other.run.leg(leg).receipt for other in runs if other.row.id != told.row.id)
+    shared = any(receipt is not None and receipt["id"] == thing.id for receipt in others)
+    return shared and told.run.leg(leg).phase is Phase.KEPT
 
 
 def _within_policy(firm: Firm, runs: list[Told]) -> Iterator[str]:
@@ -197,15 +200,16 @@ def _within_policy(firm: Firm, runs: list[Told]) -> Iterator[str]:
             if error is None or error.get("outage") or error["kind"] in {"auth", "throttled"}:
                 continue
             failures[step.kind, str(step.leg)] += 1
-            doubtful = step.kind == "recover" or any(
-                e["kind"] in {"ambiguous", "unavailable"} for e in _errors(told, step.leg)
-            )
+            doubtful = step.kind == "recover" or _in_doubt_once(told, step.leg)
             if failures[step.kind, str(step.leg)] > attempts + 1 and not doubtful:
                 yield f"{told.name}: {step.kind} {step.leg} failed {failures[step.kind, str(step.leg)]} times"
 
 
-def _errors(told: Told, leg: str | None) -> Iterator[Mapping[str, Any]]:
-    yield from (s.data["error"] for s in told.steps if s.leg == leg and s.phase == "failed" and "error" in s.data)
+def _in_doubt_once(told: Told, leg: str | None) -> bool:
+    """Whether a write of this leg may have taken effect unseen; a doubt is asked about for as long as it takes."""
+    cut_off = any(leg in step.data["cut_off"] for step in told.steps if step.kind == "takeover")
+    errors = (s.data["error"] for s in told.steps if s.leg == leg and s.phase == "failed" and "error" in s.data)
+    return cut_off or any(error["kind"] in {"ambiguous", "unavailable"} for error in errors)
 
 
 def _alerts(firm: Firm, runs: list[Told]) -> Iterator[str]:
