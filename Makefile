@@ -4,6 +4,7 @@
 #   make crash           the crash matrix in full: a death at each place that a run reaches
 #   make kill            the test of random kills at its full size: 30 kills under 200 deals
 #   make mutants         each guard taken away in turn: its tests must fail
+#   make chaos [SEEDS=1000] [SEED=17]   seeded faults at every vendor, in thousands of ways; SEED repeats one
 #   make record          the recorded replies in tests/cassettes anew; tests/cassettes/README.md says against what
 #   make check           style, types, import rules
 #   make fmt             format, and fix what can be fixed
@@ -19,7 +20,8 @@ DEV_TOOLS := import tomllib; print("\n".join(tomllib.load(open("pyproject.toml",
 OLD_ENOUGH := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test crash mutants kill record check fmt
+.PHONY: help install demo test crash mutants kill chaos record check fmt
+SEEDS ?= 1000
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -40,6 +42,9 @@ mutants: $(VENV)/.dev
 
 kill: $(VENV)/.dev
 	CROSSDOCK_TEST_DEALS=200 CROSSDOCK_TEST_KILLS=30 $(BIN)/python -m pytest tests/e2e/test_kill.py $(ARGS)
+
+chaos: $(VENV)/.dev
+	@$(BIN)/python tests/chaos/run.py $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(ARGS)
 
 record: $(VENV)/.dev
 	CROSSDOCK_RECORD=1 $(BIN)/python -m pytest tests/test_cassettes.py $(ARGS)

@@ -9,10 +9,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import httpx
 import pluggy
 import pytest
 from crossdock_sdk import AmbiguousError, Context, Customer, RejectedError
-from crossdock_sdk.testing import Fault, Simulator, serve
+from crossdock_sdk.testing import Fault, FaultTransport, Injection, Simulator, perform, serve
 from crossdock_sdk.testing.simulator import json_request, json_response
 from starlette.requests import Request
 from starlette.responses import Response
@@ -68,11 +69,17 @@ class Acme(Simulator):
         return {"base_url": url, "api_token": "acme-token"}
 
 
-def registered() -> type[Any]:
-    """The sink of the README's module, found the way the runtime finds it."""
+def loaded() -> ModuleType:
+    """The README's module."""
     (code,) = re.findall(r"```python\n(from pydantic.*?)```", README, re.DOTALL)
     module = ModuleType("crossdock_acme")
     exec(compile(code, "README.md", "exec", dont_inherit=True), vars(module))
+    return module
+
+
+def registered() -> type[Any]:
+    """Its sink, found the way the runtime finds it."""
+    module = loaded()
     manager = pluggy.PluginManager("crossdock")
     manager.add_hookspecs(Hooks)
     manager.register(module)
@@ -101,6 +108,24 @@ async def test_the_connector_creates_finds_again_and_undoes() -> None:
         assert caught.value.field == "email"
         assert (await action.apply(Customer(name="Acme"), "key-4")).id == "1"
         await connection.close()
+
+
+async def test_the_connector_survives_the_chaos_that_the_readme_shows() -> None:
+    (code,) = re.findall(r"```python\n(async def survives.*?)```", README, re.DOTALL)
+    struck: list[Injection] = []
+
+    class Watched(FaultTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            try:
+                return await super().handle_async_request(request)
+            finally:
+                struck.extend(self.plan()[-1:])
+
+    names = vars(loaded()) | {"AcmeSimulator": Acme, "FaultTransport": Watched, "perform": perform}
+    exec(compile(code, "README.md", "exec", dont_inherit=True), names)
+    for seed in range(100):
+        await names["survives"](seed)
+    assert {injection.kind for injection in struck} == {"timeout_applied", "reset", "503_applied", "truncated"}
 
 
 def test_the_package_names_its_entry_point() -> None:

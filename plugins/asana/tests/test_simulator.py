@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from crossdock_asana.simulator import ACCESS_TOKEN
+from crossdock_sdk import Task
 
 TASKS = "/api/1.0/tasks"
 
@@ -206,3 +208,12 @@ async def test_unpaged_lists_end_at_a_thousand(pat_board: Any) -> None:
     reply = await pat_board.raw("GET", f"{TASKS}?project=1201", ACCESS_TOKEN)
     assert reply.status_code == 400
     assert "too large" in reply.json()["errors"][0]["message"]
+
+
+async def test_a_list_shows_a_new_task_only_after_the_lag(pat_board: Any, key: str) -> None:
+    task = Task(name="Kick off", project="1201")
+    pat_board.simulator.search_lag = timedelta(seconds=3)
+    made = await pat_board.create.apply(task, key)
+    assert await pat_board.create.recover(task, key) is None
+    pat_board.clock.forward(seconds=3)
+    assert (await pat_board.create.recover(task, key)).id == made.id

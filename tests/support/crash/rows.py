@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
 from crash.child import Place
 
 FILE = Path(__file__).resolve().parents[2] / "reliability" / "crashes.yaml"

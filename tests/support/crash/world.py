@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from crash.child import FAILED_AT_ONCE, PATIENCE, Orders, Place
 from crossdock.journal.opening import open_journal
 from crossdock.plugins import load_plugins
 from crossdock.sandbox import Sandbox
@@ -24,8 +25,6 @@ from crossdock_sdk import WebhookRequest, jsonio
 from crossdock_sdk.testing import Fault, serve
 from starlette.requests import Request
 from starlette.responses import Response
-
-from crash.child import FAILED_AT_ONCE, PATIENCE, Orders, Place
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = {"crm": "pipedrive", "books": "quickbooks", "board": "asana", "alerts": "slack"}

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from crossdock_sdk.testing import Simulator, Standing
+from crossdock_sdk.testing import Refusal, Simulator, Standing
 from crossdock_sdk.testing.simulator import json_request, json_response
 from starlette.requests import Request
 from starlette.responses import Response
@@ -39,6 +39,7 @@ class AsanaSimulator(Simulator):
     """One Asana workspace. `requests_per_minute` None: no limit. `oauth`: `settings` gives OAuth keys."""
 
     connector = "asana"
+    lags = True
 
     def __init__(
         self,
@@ -106,6 +107,17 @@ class AsanaSimulator(Simulator):
             "base_url": f"{url}/api/1.0",
             "token_url": f"{url}/-/oauth_token",
             **secrets,
+        }
+
+    def refusals(self) -> Mapping[str, Refusal]:
+        def said(status: int, message: str) -> Refusal:
+            return Refusal(status, {"errors": [{"message": message, "help": _HELP}]}, path="/api/*")
+
+        return {
+            "error_200": said(200, "Server Error"),
+            "unauthorized": said(401, "Not Authorized"),
+            "throttled": said(429, _TOO_MANY),
+            "conflict": said(409, "Conflict"),
         }
 
     async def trigger(self, event: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -197,6 +209,7 @@ class AsanaSimulator(Simulator):
 
     async def _create_task(self, request: Request, app: str | None) -> Response:
         task = self.account.create_task(await _data(request), app)
+        self.made(task["gid"])
         shown = show(self.account.task_json(task, app), request.query_params.get("opt_fields"))
         return json_response({"data": shown}, 201, {"location": f"/api/1.0/tasks/{task['gid']}"})
 
@@ -233,6 +246,7 @@ class AsanaSimulator(Simulator):
         return self._listed_tasks(request, tasks, app)
 
     def _listed_tasks(self, request: Request, tasks: list[Json], app: str | None) -> Response:
+        tasks = [t for t in tasks if self.searchable(t["gid"])]
         since = request.query_params.get("modified_since")
         if since:
             instant = _instant("modified_since", since)

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -26,6 +26,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from crossdock_slack.blocks import File, Message
 from crossdock_slack.errors import refusal, translated
+from crossdock_slack.session import TransportSession
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 _CODE = re.compile(r"[a-z][a-z_]{1,60}")
@@ -79,7 +80,7 @@ class SlackConnection(Connection):
 
     def __init__(self, config: SlackConfig, context: Context) -> None:
         super().__init__(config, context)
-        self._session: aiohttp.ClientSession | None = None
+        self._session: aiohttp.ClientSession | TransportSession | None = None
         self._closed = False
         if config.webhook_url is not None:
             # What is secret of the address is its path, which logs and errors may show alone.
@@ -121,7 +122,7 @@ class SlackConnection(Connection):
 
     async def _post_by_webhook(self, url: SecretStr, body: dict[str, Any]) -> None:
         client = AsyncWebhookClient(
-            url.get_secret_value(), session=self._open_session(), logger=self._logger, retry_handlers=[]
+            url.get_secret_value(), session=cast(Any, self._open_session()), logger=self._logger, retry_handlers=[]
         )
         client.proxy = None
         answer = await _call("incoming webhook", client.send_dict(body))
@@ -140,16 +141,18 @@ class SlackConnection(Connection):
         client = AsyncWebClient(
             token=token.get_secret_value(),
             base_url=self.config.base_url,
-            session=self._open_session(),
+            session=cast(Any, self._open_session()),
             logger=self._logger,
             retry_handlers=[],
         )
         client.proxy = None
         return client
 
-    def _open_session(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> aiohttp.ClientSession | TransportSession:
         if self._closed:
             raise TransientError(f"connection {self.context.name} is closed")
+        if self._session is None and self.context.transport is not None:
+            self._session = TransportSession(self.context.transport)
         if self._session is None:
             connector = aiohttp.TCPConnector(force_close=True)
             self._session = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, trust_env=False)

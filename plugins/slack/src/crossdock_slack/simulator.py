@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
-from crossdock_sdk.testing import Simulator
+from crossdock_sdk.testing import Refusal, Simulator
 from crossdock_sdk.testing.simulator import json_request, json_response
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -90,6 +90,16 @@ class SlackSimulator(Simulator):
     def webhook_settings(self, url: str) -> dict[str, Any]:
         """Like `settings`, for a connection by incoming webhook."""
         return {"connector": "slack", "webhook_url": f"{url}/services/{HOOK}"}
+
+    def refusals(self) -> Mapping[str, Refusal]:
+        def said(status: int, error: str) -> Refusal:
+            return Refusal(status, {"ok": False, "error": error}, path="/api/*")
+
+        return {
+            "error_200": said(200, "internal_error"),
+            "unauthorized": said(200, "invalid_auth"),
+            "throttled": said(429, "ratelimited"),
+        }
 
     async def trigger(self, event: str, body: dict[str, Any]) -> dict[str, Any]:
         """`channel.archive` {id}, `bot.leave` {id}, `token.revoke` {}, `webhook.remove` {}."""

@@ -1,10 +1,23 @@
-"""For connector authors: simulators over real HTTP, fault injection, a server to run them on, and actions as the
-runtime performs them."""
+"""For connector authors: simulators over real HTTP or in process, fault injection, a server to run them on, and
+actions as the runtime performs them."""
 
-from crossdock_sdk.testing.faults import Fault, abortable
+from crossdock_sdk.testing.chaos import KINDS, FaultTransport, Injection, shuffled_deliveries
+from crossdock_sdk.testing.faults import Fault, Refusal, abortable
 from crossdock_sdk.testing.performing import perform
 from crossdock_sdk.testing.server import serve
 from crossdock_sdk.testing.simulator import Simulator
 from crossdock_sdk.testing.standing import Standing
 
-__all__ = ("Fault", "Simulator", "Standing", "abortable", "perform", "serve")
+__all__ = (
+    "KINDS",
+    "Fault",
+    "FaultTransport",
+    "Injection",
+    "Refusal",
+    "Simulator",
+    "Standing",
+    "abortable",
+    "perform",
+    "serve",
+    "shuffled_deliveries",
+)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
+import httpx
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -53,6 +56,28 @@ class Fault(BaseModel):
             return False
         self.struck += 1
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One of a vendor's own replies that do nothing. `body` goes as JSON unless it is a string.
+
+    `method`, `path` and `content` are globs: which requests the vendor could answer so.
+    """
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "*"
+    path: str = "*"
+    content: str = "*"
+
+    def answers(self, request: httpx.Request) -> bool:
+        """Whether this could be the answer to a request."""
+        pairs = ((request.method, self.method), (request.url.path, self.path))
+        if not all(fnmatchcase(given, glob) for given, glob in pairs):
+            return False
+        return self.content == "*" or fnmatchcase(request.content.decode("utf-8", "replace"), self.content)
 
 
 def remember_abort(scope: Scope, send: Send) -> None:

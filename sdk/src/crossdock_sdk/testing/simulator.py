@@ -11,7 +11,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import httpx
@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossdock_sdk import jsonio
-from crossdock_sdk.testing.faults import Fault, play, remember_abort
+from crossdock_sdk.testing.faults import Fault, Refusal, play, remember_abort
 from crossdock_sdk.testing.standing import Standing
 
 _KEPT_REQUESTS = 10_000
@@ -38,9 +38,14 @@ class Simulator(ABC):
     """
 
     connector: ClassVar[str]
+    lags: ClassVar[bool] = False
+    """Whether its searches can lag behind its writes, by `search_lag`."""
 
     def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.clock = clock
+        self.search_lag = timedelta()
+        """How long searches do not show what is made from now on."""
+        self._unseen: dict[str, datetime] = {}
         self.faults: list[Fault] = []
         self.requests: deque[dict[str, Any]] = deque(maxlen=_KEPT_REQUESTS)
         self._deliveries: set[asyncio.Task[None]] = set()
@@ -68,6 +73,23 @@ class Simulator(ABC):
     @abstractmethod
     def settings(self, url: str) -> dict[str, Any]:
         """Routing-file keys that point a connection at this simulator at `url` (no trailing slash)."""
+
+    def refusals(self) -> Mapping[str, Refusal]:
+        """The vendor's own replies for faults that every vendor words in its own way; what is missing is made up.
+
+        Names that `FaultTransport` asks for: `error_200`, `unauthorized`, `conflict`, `throttled`, and `stale` (the
+        record was changed since it was read), which is never made up.
+        """
+        return {}
+
+    def made(self, name: str) -> None:
+        """For subclasses that lag: something of this name has been made."""
+        if self.search_lag:
+            self._unseen[name] = self.clock() + self.search_lag
+
+    def searchable(self, name: str) -> bool:
+        """For subclasses that lag: whether searches show it by now."""
+        return self.clock() >= self._unseen.get(name, datetime.min.replace(tzinfo=UTC))
 
     async def trigger(self, event: str, body: dict[str, Any]) -> dict[str, Any]:
         """Make something happen in the account (`POST /_sandbox/<connector>/<event>`); returns what happened.

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from crossdock_sdk.testing import Simulator, Standing
+from crossdock_sdk.testing import Refusal, Simulator, Standing
 from starlette.routing import BaseRoute
 
 from crossdock_pipedrive.simulator import hooks, stories
@@ -115,6 +115,17 @@ class PipedriveSimulator(Simulator):
                 "http_auth_password": webhook.get("password"),
             }
         )
+
+    def refusals(self) -> Mapping[str, Refusal]:
+        def said(status: int, error: str, code: str) -> Refusal:
+            return Refusal(status, {"success": False, "error": error, "code": code, "data": None})
+
+        return {
+            "error_200": said(200, "Something went wrong", "ERR_INTERNAL"),
+            "unauthorized": said(401, "unauthorized access", "ERR_UNAUTHORIZED"),
+            "conflict": said(409, "The deal is being changed", "ERR_CONFLICT"),
+            "throttled": said(429, "Request over limit", "ERR_RATE_LIMIT"),
+        }
 
     async def trigger(self, event: str, body: dict[str, Any]) -> dict[str, Any]:
         if event == "field.create":

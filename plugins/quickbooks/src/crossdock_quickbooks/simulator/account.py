@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 from xml.sax.saxutils import escape
 
-from crossdock_sdk.testing import Simulator, Standing
+from crossdock_sdk.testing import Refusal, Simulator, Standing
 from crossdock_sdk.testing.simulator import json_request, json_response
 from starlette.requests import Request
 from starlette.responses import Response
@@ -44,6 +44,7 @@ class QuickBooksSimulator(Simulator):
     """
 
     connector: ClassVar[str] = "quickbooks"
+    lags: ClassVar[bool] = True
 
     def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.company = Company(lambda: self.clock())
@@ -116,6 +117,19 @@ class QuickBooksSimulator(Simulator):
             "client_secret": CLIENT_SECRET,
             "refresh_token": refresh_token(0),
             "environment": "sandbox",
+        }
+
+    def refusals(self) -> Mapping[str, Refusal]:
+        def said(refused: faults.Refused, status: int, **only: str) -> Refusal:
+            return Refusal(status, refused.body(self.clock()), {"intuit_tid": "1-simulated-fault"}, **only)
+
+        api = {"path": "/v3/*"}
+        busy = "An unexpected error occurred while accessing or saving your data. Please wait a few minutes."
+        return {
+            "error_200": said(faults.business(busy), 200, **api),
+            "unauthorized": said(faults.unauthenticated(), 401, **api),
+            "throttled": said(faults.throttled(), 429, **api),
+            "stale": said(faults.stale(), 400, **api, content='*"SyncToken"*'),
         }
 
     async def trigger(self, event: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -230,7 +244,8 @@ class QuickBooksSimulator(Simulator):
         posted = (await request.body()).decode() if request.method == "POST" else ""
         statement = posted or request.query_params.get("query", "")
         query = queries.parse(statement)
-        rows = self._rows(query.entity).rows[query.entity].values()
+        every = self._rows(query.entity).rows[query.entity]
+        rows = [row for ident, row in every.items() if self.searchable(f"{query.entity} {ident}")]
         return {"QueryResponse": queries.run(query, rows, case_sensitive=self.case_sensitive)}
 
     async def _send(self, request: Request) -> Body:
@@ -247,7 +262,12 @@ class QuickBooksSimulator(Simulator):
             raise faults.unknown_property(f"<not JSON: {error}>", entity) from None
         if not isinstance(body, dict):
             raise faults.unknown_property(type(body).__name__, entity)
-        return self._once(request, lambda: {entity: self._written(request, entity, body)})
+        return self._once(request, lambda: {entity: self._told(entity, body, self._written(request, entity, body))})
+
+    def _told(self, entity: str, body: Body, written: Body) -> Body:
+        if "Id" not in body:
+            self.made(f"{entity} {written['Id']}")
+        return written
 
     def _written(self, request: Request, entity: str, body: Body) -> Body:
         operation = request.query_params.get("operation", "update" if "Id" in body else "create")
