@@ -3,8 +3,8 @@
     python bench/growth.py [--sizes 1000,100000,1000000] [--rounds 3] [--flows 500] [--folder DIR] [--json]
 
 A thousand runs are really performed (`lane.py`: six calls, five durable steps, traced). Their rows (events, runs,
-steps, objects) are then copied in SQL with new numbers, ids, keys and earlier instants until there are as many finished runs
-as the size says; triggers and indexes do their work as ever. A million take 5 GB in a temporary folder.
+steps, objects) are then copied in SQL with new numbers, ids, keys and earlier instants until there are as many
+finished runs as the size says; triggers and indexes do their work as ever. A million take 5 GB in a temporary folder.
 
 The sizes take turns in every measurement. *Flows/s*: the whole runtime in this process, as in `flow.py`. *Accept*:
 200 webhooks a second to `crossdock serve`, whose runner is kept busy by a vendor that never answers, as in `intake.py`.
