@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import pytest
 from crossdock_sdk import Limits, TransientError
+from crossdock_sdk.http.layer import Request
 from crossdock_sdk.http.limits import LONGEST_NAP, Limited, Pace
+from crossdock_sdk.http.reply import Reply
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-REQUEST = httpx.Request("POST", "http://crm.example/deals")
+REQUEST = Request("POST", "http://crm.example/deals", {}, None, True, "http://crm.example/deals")
 
 
 class Clock:
@@ -33,12 +34,14 @@ class Clock:
 def limited(clock: Clock, limits: Limits) -> tuple[Limited, list[float]]:
     sent: list[float] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        sent.append(clock.at)
-        return httpx.Response(200)
+    class Inner:
+        async def send(self, request: Request) -> Reply:
+            sent.append(clock.at)
+            return Reply(200, {}, b"", request.method, request.shown, request.write)
 
-    inner = httpx.MockTransport(answer)
-    return Limited(inner, limits, clock.now, monotonic=clock.monotonic, sleep=clock.sleep), sent
+        async def close(self) -> None: ...
+
+    return Limited(Inner(), limits, clock.now, monotonic=clock.monotonic, sleep=clock.sleep), sent
 
 
 @settings(deadline=None)
@@ -74,14 +77,14 @@ async def test_short_waits_are_slept_and_long_ones_given_back() -> None:
     clock = Clock()
     layer, sent = limited(clock, Limits(requests=60, per=60.0))
     for _ in range(30):
-        await layer.handle_async_request(REQUEST)
+        await layer.send(REQUEST)
     assert len(sent) == 30
     assert clock.naps
     assert max(clock.naps) <= LONGEST_NAP
     slow, sent = limited(clock, Limits(requests=1, per=60.0))
-    await slow.handle_async_request(REQUEST)
+    await slow.send(REQUEST)
     with pytest.raises(TransientError, match="rate limit") as caught:
-        await slow.handle_async_request(REQUEST)
+        await slow.send(REQUEST)
     assert caught.value.retry_after == pytest.approx(60.0)
     assert len(sent) == 1
 
@@ -90,7 +93,7 @@ async def test_a_short_pause_is_slept() -> None:
     clock = Clock()
     layer, sent = limited(clock, Limits())
     layer.park(1.5)
-    await layer.handle_async_request(REQUEST)
+    await layer.send(REQUEST)
     assert clock.naps == [1.5]
     assert sent == [1_001.5]
 
@@ -102,7 +105,7 @@ async def test_the_longer_of_two_pauses_stands() -> None:
     layer.park(5)
     clock.at += 10
     with pytest.raises(TransientError) as caught:
-        await layer.handle_async_request(REQUEST)
+        await layer.send(REQUEST)
     assert caught.value.retry_after == 50
 
 
@@ -111,7 +114,7 @@ async def test_a_clock_that_is_set_back_ends_the_pause() -> None:
     layer, sent = limited(clock, Limits())
     layer.park(60)
     clock.at -= 3_600
-    await layer.handle_async_request(REQUEST)
+    await layer.send(REQUEST)
     assert len(sent) == 1
 
 

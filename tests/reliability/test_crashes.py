@@ -56,9 +56,10 @@ async def test_nothing_is_lost(situation: Situation, place: Place, how: str, bir
         await lived_through(situation, world)
         reached = await world.live(place, how)
         assert reached or place in JOURNAL, f"{place} is not reached"
-        if (place.point, how) == ("token.granted", "kill"):
-            await world.reconnect()
         await world.live()
+        if world.lost_its_token():
+            await world.reconnect()
+            await world.live()
         assert (await world.check()).row.status == situation.ending
 
 

@@ -163,14 +163,15 @@ async def _deliver(app: Crossdock, delivery: WebhookRequest, orders: Orders) -> 
 
 
 async def _rest(app: Crossdock, database: Path, clock: _Clock) -> None:
-    """Return once every run has ended or waits for a person, and every alert is delivered."""
+    """Return once every run has ended or waits for a person, be it for credentials, and all alerts are delivered."""
     with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as db:
         while True:
-            open_, due = db.execute(_LEFT).fetchone()
+            now = clock() - datetime(1970, 1, 1, tzinfo=UTC)
+            open_, due = db.execute(_LEFT, {"now": now // timedelta(microseconds=1)}).fetchone()
             if not open_:
                 await app.runner.quiesced()
                 return
-            ahead = timedelta(microseconds=due or 0) - (clock() - datetime(1970, 1, 1, tzinfo=UTC))
+            ahead = timedelta(microseconds=due or 0) - now
             if due is not None and ahead > timedelta() and not app.runner.busy:
                 clock.ahead += ahead
             await asyncio.sleep(_LOOK)
@@ -178,7 +179,9 @@ async def _rest(app: Crossdock, database: Path, clock: _Clock) -> None:
 
 _LEFT = """
 SELECT
-  (SELECT count(*) FROM runs WHERE ended_at IS NULL AND status NOT IN ('held', 'in_doubt'))
+  (SELECT count(*) FROM runs WHERE ended_at IS NULL AND status NOT IN ('held', 'in_doubt') AND NOT (
+      owner IS NULL AND ifnull(due_at > :now, TRUE) AND waits_for IN (
+        SELECT 'connection:' || name FROM connections WHERE status = 'paused' AND probe_at > :now)))
     + (SELECT count(*) FROM alerts WHERE due_at IS NOT NULL),
   (SELECT min(at) FROM (
     SELECT min(ready_at) AS at FROM runs WHERE turn = 1 UNION ALL SELECT min(due_at) FROM alerts

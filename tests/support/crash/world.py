@@ -7,6 +7,7 @@ import base64
 import contextlib
 import pickle
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -112,8 +113,15 @@ class World:
         assert code in expected, f"the process ended with {code}; it logged:\n{self._log()}"
         return crashed
 
+    def lost_its_token(self) -> bool:
+        """Whether the books refuse us: a process died with the only refresh token that still was good."""
+        with contextlib.closing(sqlite3.connect(self.folder / "crossdock.db")) as db:
+            return bool(db.execute("SELECT 1 FROM connections WHERE status = 'paused'").fetchone())
+
     async def reconnect(self) -> None:
-        """A person connects the books anew, for a token that was granted to a process that died is lost."""
+        """A person, who has been told once, connects the books anew."""
+        (told,) = [m for m in self.sandbox.state()["slack"]["messages"] if "put its new refresh_token" in str(m)]
+        assert told
         anew = await self.sandbox.simulators["quickbooks"].trigger("token.reconnect", {})
         path = self.folder / "crossdock.yaml"
         routing = yaml.safe_load(path.read_text())

@@ -6,6 +6,7 @@ exported is the same.
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _DROPPED = TraceFlags(TraceFlags.DEFAULT)
 _SCALARS = (str, bool, int, float, bytes)
-_IDS = random.SystemRandom()
+_IDS = random.Random()
+"""Ids must differ and need not be secret; a call into the kernel for each would hand the interpreter's lock away."""
+os.register_at_fork(after_in_child=_IDS.seed)
 
 
 def plain(value: Any) -> Any:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-import httpx
 from pydantic import SecretStr
 
-from crossdock_sdk.http.layer import Layer, count_resend
-from crossdock_sdk.http.reply import Reply, reply_of
-from crossdock_sdk.redaction import Redactor
+from crossdock_sdk.http.layer import Layer, Request, Sender
+from crossdock_sdk.http.reply import Reply
 
 
 class Auth(Protocol):
@@ -57,26 +55,27 @@ class BearerAuth(HeaderAuth):
 class Authorised(Layer):
     """Puts credentials on requests. A 401 took no effect: after a renewal a write too is sent once more."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, auth: Auth | None, redactor: Redactor) -> None:
+    def __init__(self, inner: Sender, auth: Auth | None) -> None:
         super().__init__(inner)
         self._auth = auth
-        self._redactor = redactor
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def send(self, request: Request) -> Reply:
         if self._auth is None:
-            return await self._inner.handle_async_request(request)
+            return await self._inner.send(request)
         sent = await self._auth.headers()
-        request.headers.update(sent)
-        response = await self._inner.handle_async_request(request)
-        if response.status_code != 401:
-            return response
-        if not await self._auth.refused(reply_of(request, response, self._redactor), sent):
-            return response
-        request.headers.update(await self._auth.headers())
-        count_resend(request)
-        return await self._inner.handle_async_request(request)
+        _put(request, sent)
+        reply = await self._inner.send(request)
+        if reply.status != 401 or not await self._auth.refused(reply, sent):
+            return reply
+        _put(request, await self._auth.headers())
+        request.resends += 1
+        return await self._inner.send(request)
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         if isinstance(self._auth, ClosingAuth):
             await self._auth.close()
-        await super().aclose()
+        await super().close()
+
+
+def _put(request: Request, headers: Mapping[str, str]) -> None:
+    request.headers.update({name.lower(): value for name, value in headers.items()})

@@ -8,10 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import httpx
-
 from crossdock_sdk.errors import ThrottledError
-from crossdock_sdk.http.layer import Layer
+from crossdock_sdk.http.layer import Layer, Request, Sender
+from crossdock_sdk.http.reply import Reply
 
 LONGEST_PAUSE = 3_600.0
 """Seconds: an absurd `Retry-After` must not close a connection for a day. The vendor is asked again after this, and may
@@ -62,7 +61,7 @@ class Limited(Layer):
 
     def __init__(
         self,
-        inner: httpx.AsyncBaseTransport,
+        inner: Sender,
         limits: Limits,
         now: Callable[[], datetime],
         *,
@@ -82,18 +81,18 @@ class Limited(Layer):
         if seconds > self._rest():
             self._pause = (self._now(), min(seconds, LONGEST_PAUSE))
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def send(self, request: Request) -> Reply:
         async with self._slots:
             await self._turn(request)
-            return await self._inner.handle_async_request(request)
+            return await self._inner.send(request)
 
-    async def _turn(self, request: httpx.Request) -> None:
+    async def _turn(self, request: Request) -> None:
         tick = self._monotonic()
         rest = self._rest()
         wait = max(rest, self._pace.wait(tick) if self._pace else 0.0)
         if wait > LONGEST_NAP:
             why = "the vendor asked for a pause" if rest == wait else "the connection's rate limit is used up"
-            raise ThrottledError(f"{request.method} {request.url.host}: not sent, {why}", retry_after=wait)
+            raise ThrottledError(f"{request.method} {request.host}: not sent, {why}", retry_after=wait)
         if self._pace:
             self._pace.take(tick)
         if wait:

@@ -7,12 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import httpx
-
 from crossdock_sdk import jsonio
 from crossdock_sdk.errors import AmbiguousError, ConnectorError, TransientError
-from crossdock_sdk.http.layer import endpoint, is_write, shown
-from crossdock_sdk.redaction import Redactor
 
 _REQUEST_IDS = ("x-request-id", "request-id", "x-correlation-id")
 
@@ -77,13 +73,6 @@ class Reply:
         return kind(message, status=self.status, request_id=self.request_id)
 
 
-def reply_of(request: httpx.Request, response: httpx.Response, redactor: Redactor) -> Reply:
-    """The reply in a response whose body has been read. Of a repeated header the last value counts."""
-    return Reply(
-        status=response.status_code,
-        headers={name.lower(): value for name, value in response.headers.items()},
-        content=response.content,
-        method=request.method,
-        url=shown(request, redactor),
-        write=is_write(request),
-    )
+def endpoint(url: str) -> str:
+    """A shown URL without its query, for messages of one line."""
+    return url.partition("?")[0]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import httpx
-
 from crossdock_sdk.errors import TransientError
-from crossdock_sdk.http.layer import DROPPED, Layer, count_resend, is_write
+from crossdock_sdk.http.layer import Layer, Request
+from crossdock_sdk.http.reply import Reply
 
 
 class ReadResend(Layer):
     """Resends reads only, once, and only after a lost connection. A write is never resent here."""
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def send(self, request: Request) -> Reply:
         try:
-            return await self._inner.handle_async_request(request)
+            return await self._inner.send(request)
         except TransientError:
-            if is_write(request) or not request.extensions.pop(DROPPED, False):
+            if request.write or not request.dropped:
                 raise
-        count_resend(request)
-        return await self._inner.handle_async_request(request)
+        request.dropped = False
+        request.resends += 1
+        return await self._inner.send(request)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from crossdock_sdk.errors import ConnectorError
-from crossdock_sdk.http.layer import RESENDS, Layer, shown
-from crossdock_sdk.redaction import Redactor
+from crossdock_sdk.http.layer import Layer, Request, Sender
+from crossdock_sdk.http.reply import Reply
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -19,40 +20,44 @@ _PORTS = {"http": 80, "https": 443}
 class Traced(Layer):
     """Spans carry the redacted URL, never headers or bodies. `provider` None: the global tracer provider."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, provider: Any, redactor: Redactor) -> None:
+    def __init__(self, inner: Sender, provider: Any) -> None:
         super().__init__(inner)
         self._tracer = trace.get_tracer("crossdock.sdk", tracer_provider=provider)
-        self._redactor = redactor
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        with self._tracer.start_as_current_span(
-            request.method,
-            kind=SpanKind.CLIENT,
-            attributes=self._attributes(request),
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            try:
-                response = await self._inner.handle_async_request(request)
-            except BaseException as error:
-                span.set_attribute("error.type", type(error).__name__)
-                told = error.message if isinstance(error, ConnectorError) else type(error).__name__
-                span.set_status(Status(StatusCode.ERROR, told))
-                raise
-            span.set_attribute("http.response.status_code", response.status_code)
-            if response.status_code >= 400:
-                span.set_attribute("error.type", str(response.status_code))
+    async def send(self, request: Request) -> Reply:
+        # Nothing inside looks for a current span, and to make it that would cost more than the rest.
+        span = self._tracer.start_span(request.method, kind=SpanKind.CLIENT, attributes=_attributes(request))
+        try:
+            reply = await self._inner.send(request)
+        except BaseException as error:
+            span.set_attribute("error.type", type(error).__name__)
+            told = error.message if isinstance(error, ConnectorError) else type(error).__name__
+            span.set_status(Status(StatusCode.ERROR, told))
+            raise
+        else:
+            span.set_attribute("http.response.status_code", reply.status)
+            if reply.status >= 400:
+                span.set_attribute("error.type", str(reply.status))
                 span.set_status(Status(StatusCode.ERROR))
-            return response
+            return reply
+        finally:
+            span.end()
 
-    def _attributes(self, request: httpx.Request) -> dict[str, AttributeValue]:
-        url = request.url
-        known: dict[str, AttributeValue] = {
-            "http.request.method": request.method,
-            "server.address": url.host,
-            "server.port": url.port or _PORTS.get(url.scheme, 0),
-            "url.full": shown(request, self._redactor),
-        }
-        if resends := request.extensions.get(RESENDS):
-            known["http.request.resend_count"] = resends
-        return known
+
+def _attributes(request: Request) -> dict[str, AttributeValue]:
+    address, port = _server(request.url)
+    known: dict[str, AttributeValue] = {
+        "http.request.method": request.method,
+        "server.address": address,
+        "server.port": port,
+        "url.full": request.shown,
+    }
+    if request.resends:
+        known["http.request.resend_count"] = request.resends
+    return known
+
+
+@lru_cache(1024)
+def _server(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)

@@ -15,8 +15,9 @@ import httpx
 
 from crossdock_sdk.crashpoints import reach
 from crossdock_sdk.errors import AmbiguousError, ConnectorError, TransientError
-from crossdock_sdk.http.layer import DROPPED, endpoint, is_write, shown
-from crossdock_sdk.http.wire import ConnectionLostError
+from crossdock_sdk.http.layer import Request
+from crossdock_sdk.http.reply import Reply, endpoint
+from crossdock_sdk.http.wire import ConnectionLostError, Wire
 from crossdock_sdk.redaction import Redactor
 
 DRIP = 2
@@ -25,39 +26,41 @@ _CONNECT_SECONDS = 10.0
 _TOLD = 200
 
 _AIOHTTP_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
-_HTTPX_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_HTTPX_NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
 
-Factory = Callable[[], httpx.AsyncBaseTransport]
 
-
-class Network(httpx.AsyncBaseTransport):
+class Network:
     """Sends each request at most once and reads the reply to its end. Raises only `ConnectorError`s.
 
     `timeout` is how long, in seconds, a silent vendor is waited for; a reply that only drips is given up
-    after twice that. The transport is made by `factory` at the first request, inside the running event loop.
+    after twice that. The wire is made by `factory` at the first request, inside the running event loop.
     """
 
-    def __init__(self, factory: Factory, redactor: Redactor, timeout: float) -> None:
+    def __init__(self, factory: Callable[[], Wire], redactor: Redactor, timeout: float) -> None:
         self._factory = factory
         self._redactor = redactor
         self._timeout = timeout
-        connect = min(_CONNECT_SECONDS, timeout)
-        self._times = httpx.Timeout(timeout, connect=connect, pool=connect).as_dict()
-        self._transport: httpx.AsyncBaseTransport | None = None
+        self._connect = min(_CONNECT_SECONDS, timeout)
+        self._wire: Wire | None = None
         self._closed = False
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def send(self, request: Request) -> Reply:
         if self._closed:
-            raise TransientError(f"{self._name(request)}: not sent, the client is closed")
-        if self._transport is None:
-            self._transport = self._factory()
-        request.extensions["timeout"] = self._times
+            raise TransientError(f"{_name(request)}: not sent, the client is closed")
+        if self._wire is None:
+            self._wire = self._factory()
         try:
             async with asyncio.timeout(DRIP * self._timeout):
                 reach("http.sending", request.method)
-                reply = await _exchange(self._transport, request)
+                status, headers, content = await self._wire.exchange(request, self._connect, self._timeout)
                 reach("http.replied", request.method)
-                return reply
+                return Reply(status, headers, content, request.method, request.shown, request.write)
         except ConnectorError:
             raise
         except Exception as error:
@@ -65,34 +68,26 @@ class Network(httpx.AsyncBaseTransport):
         # Raised out here, so that the foreign exception, which can carry request headers, is not chained.
         raise failure
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         self._closed = True
-        if self._transport is not None:
-            transport, self._transport = self._transport, None
-            await transport.aclose()
+        if self._wire is not None:
+            wire, self._wire = self._wire, None
+            await wire.close()
 
-    def _translated(self, error: Exception, request: httpx.Request) -> ConnectorError:
+    def _translated(self, error: Exception, request: Request) -> ConnectorError:
         words = self._redactor.text(" ".join(str(error).split()))
         told = f"{type(_telling(error)).__name__} {words}"[:_TOLD].strip()
-        name = self._name(request)
+        name = _name(request)
         if never_sent(error):
             return TransientError(f"{name}: not sent, no connection ({told})", unanswered=True)
-        request.extensions[DROPPED] = isinstance(error, ConnectionLostError)
-        if is_write(request):
+        request.dropped = isinstance(error, ConnectionLostError)
+        if request.write:
             return AmbiguousError(f"{name}: no usable reply, it may have taken effect ({told})", unanswered=True)
         return TransientError(f"{name}: no usable reply ({told})", unanswered=True)
 
-    def _name(self, request: httpx.Request) -> str:
-        return f"{request.method} {endpoint(shown(request, self._redactor))}"
 
-
-async def _exchange(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
-    response = await transport.handle_async_request(request)
-    try:
-        await response.aread()
-    finally:
-        await response.aclose()
-    return response
+def _name(request: Request) -> str:
+    return f"{request.method} {endpoint(request.shown)}"
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -1,4 +1,4 @@
-"""An httpx transport over aiohttp's connections.
+"""The network itself, over aiohttp's connections.
 
 httpx's own pool slows down with every request in flight. `httpx-aiohttp` does not, but costs twice what aiohttp
 takes for the exchange itself, and tells of a connection that dropped after the request was sent as `ConnectTimeout`.
@@ -10,12 +10,14 @@ from __future__ import annotations
 import ssl
 import zlib
 from functools import cache
+from typing import Protocol
 
 import aiohttp
 import httpx
 from aiohttp.client_middlewares import ClientHandlerType
-from multidict import CIMultiDict
 from yarl import URL
+
+from crossdock_sdk.http.layer import Request
 
 LARGEST_REPLY = 32 * 1024 * 1024
 """Bytes that a reply may have, both as sent and inflated: a few hundred kB of gzip can hold all our memory."""
@@ -27,6 +29,10 @@ class ConnectionLostError(aiohttp.ClientError):
     """Says that a standing connection was lost, in a class that aiohttp does not resend for."""
 
 
+class UnreadableReplyError(Exception):
+    """Says that a reply is not in the coding that it names."""
+
+
 class ReplyTooLargeError(Exception):
     """Says that a reply has more than `LARGEST_REPLY` bytes."""
 
@@ -34,10 +40,21 @@ class ReplyTooLargeError(Exception):
         super().__init__(f"a reply may have {LARGEST_REPLY} bytes; ask for fewer records at once")
 
 
-class AiohttpTransport(httpx.AsyncBaseTransport):
+class Wire(Protocol):
+    """What carries a request to the vendor and the reply back."""
+
+    async def exchange(self, request: Request, connect: float, silence: float) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers (lower-case names; of a repeated one the last value) and body. Times are in seconds."""
+        ...
+
+    async def close(self) -> None:
+        """Close all sockets."""
+
+
+class AiohttpWire:
     """At most `connections` at once. Reads each reply to its end; keeps no cookies and asks no environment.
 
-    A reply over `LARGEST_REPLY` is given up like one that breaks off.
+    A reply over `LARGEST_REPLY` is given up like one that breaks off. Raises aiohttp's errors as they are.
     """
 
     def __init__(self, connections: int) -> None:
@@ -49,27 +66,21 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             trust_env=False,
         )
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        times = request.extensions["timeout"]
+    async def exchange(self, request: Request, connect: float, silence: float) -> tuple[int, dict[str, str], bytes]:
         async with self._session.request(
             request.method,
-            URL(str(request.url), encoded=True),
-            headers=CIMultiDict(
-                (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw
-            ),
-            data=request.content or None,
+            URL(request.url, encoded=True),
+            headers=request.headers,
+            data=request.body or None,
             allow_redirects=False,
-            timeout=_timeout(times["connect"], times["read"]),
+            timeout=_timeout(connect, silence),
         ) as reply:
             content = await _body(reply)
-        coding = reply.headers.get("content-encoding")
-        if coding is None:
-            return httpx.Response(reply.status, headers=reply.raw_headers, content=content)
-        # Without the header, for httpx would inflate without a limit, and what is inflated already.
-        headers = [pair for pair in reply.raw_headers if pair[0].lower() != b"content-encoding"]
-        return httpx.Response(reply.status, headers=headers, content=_inflated(content, coding.strip().lower()))
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in reply.raw_headers}
+        coding = headers.get("content-encoding")
+        return reply.status, headers, content if coding is None else _inflated(content, coding.strip().lower())
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         await self._session.close()
 
 
@@ -98,7 +109,7 @@ def _inflated(content: bytes, coding: str) -> bytes:
             # Some servers leave out the frame that RFC 9110, 8.4.1.2 wants.
             return _limited(content, -zlib.MAX_WBITS)
     except zlib.error as error:
-        raise httpx.DecodingError(str(error)) from None
+        raise UnreadableReplyError(str(error)) from None
 
 
 def _limited(content: bytes, window: int) -> bytes:
@@ -109,10 +120,6 @@ def _limited(content: bytes, window: int) -> bytes:
     if not inflating.eof:
         raise zlib.error("the compressed reply ends early")
     return plain
-
-
-def _text(pair: tuple[bytes, bytes]) -> tuple[str, str]:
-    return pair[0].decode("latin-1"), pair[1].decode("latin-1")
 
 
 @cache

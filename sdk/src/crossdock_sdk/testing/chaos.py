@@ -20,7 +20,7 @@ from aiohttp.client_reqrep import ConnectionKey
 from starlette.types import ASGIApp
 
 from crossdock_sdk import jsonio
-from crossdock_sdk.http.layer import is_write
+from crossdock_sdk.http.adapter import is_write
 from crossdock_sdk.http.wire import ConnectionLostError
 from crossdock_sdk.testing.faults import Refusal
 from crossdock_sdk.testing.inprocess import InProcess
