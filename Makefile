@@ -2,6 +2,7 @@
 #   make demo [ARGS=…]   the whole thing against simulated vendors
 #   make test [ARGS=…]   all tests, or `make test ARGS="core/tests -k journal"`
 #   make kill            the test of random kills at its full size: 30 kills under 200 deals
+#   make reliability     the tests of crashes, cuts and several processes at their full size: half an hour
 #   make record          the recorded replies in tests/cassettes anew; tests/cassettes/README.md says against what
 #   make check           style, types, import rules
 #   make fmt             format, and fix what can be fixed
@@ -17,7 +18,7 @@ DEV_TOOLS := import tomllib; print("\n".join(tomllib.load(open("pyproject.toml",
 OLD_ENOUGH := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test kill record check fmt
+.PHONY: help install demo test kill reliability record check fmt
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -32,6 +33,10 @@ test: $(VENV)/.dev
 
 kill: $(VENV)/.dev
 	CROSSDOCK_TEST_DEALS=200 CROSSDOCK_TEST_KILLS=30 $(BIN)/python -m pytest tests/e2e/test_kill.py $(ARGS)
+
+reliability: $(VENV)/.dev
+	CROSSDOCK_TEST_CUTS=5000 CROSSDOCK_TEST_SHARED_EVENTS=200 CROSSDOCK_TEST_PROCESSES=4 \
+	  $(BIN)/python -m pytest tests/reliability $(ARGS)
 
 record: $(VENV)/.dev
 	CROSSDOCK_RECORD=1 $(BIN)/python -m pytest tests/test_cassettes.py $(ARGS)
