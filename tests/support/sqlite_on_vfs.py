@@ -6,6 +6,7 @@ the SQLite below them is apsw's.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -58,6 +59,10 @@ class Connection:
     def in_transaction(self) -> bool:
         return self._db.in_transaction
 
+    @property
+    def total_changes(self) -> int:
+        return self._db.total_changes()
+
     def execute(self, sql: str, values: Any = ()) -> Cursor:
         return _translated(lambda: self._execute(sql, values))
 
@@ -66,7 +71,9 @@ class Connection:
             self.execute(sql, one)
 
     def close(self) -> None:
-        _translated(self._db.close)
+        # As `sqlite3`, which says nothing of a last checkpoint that fails.
+        with contextlib.suppress(apsw.Error):
+            self._db.close()
 
     def _execute(self, sql: str, values: Any) -> Cursor:
         before = self._db.total_changes()
