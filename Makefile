@@ -5,6 +5,7 @@
 #   make kill            the test of random kills at its full size: 30 kills under 200 deals
 #   make mutants         each guard taken away in turn: its tests must fail
 #   make chaos [SEEDS=1000] [SEED=17]   seeded faults at every vendor, in thousands of ways; SEED repeats one
+#   make reliability     the tests of crashes, cuts and several processes at their full size: half an hour
 #   make record          the recorded replies in tests/cassettes anew; tests/cassettes/README.md says against what
 #   make check           style, types, import rules
 #   make fmt             format, and fix what can be fixed
@@ -20,7 +21,7 @@ DEV_TOOLS := import tomllib; print("\n".join(tomllib.load(open("pyproject.toml",
 OLD_ENOUGH := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test crash mutants kill chaos record check fmt
+.PHONY: help install demo test crash mutants kill chaos reliability record check fmt
 SEEDS ?= 1000
 
 help:
@@ -45,6 +46,9 @@ kill: $(VENV)/.dev
 
 chaos: $(VENV)/.dev
 	@$(BIN)/python tests/chaos/run.py $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(ARGS)
+reliability: $(VENV)/.dev
+	CROSSDOCK_TEST_CUTS=5000 CROSSDOCK_TEST_SHARED_EVENTS=200 CROSSDOCK_TEST_PROCESSES=4 CROSSDOCK_TEST_STRIDE=1 \
+	  $(BIN)/python -m pytest tests/reliability $(ARGS)
 
 record: $(VENV)/.dev
 	CROSSDOCK_RECORD=1 $(BIN)/python -m pytest tests/test_cassettes.py $(ARGS)

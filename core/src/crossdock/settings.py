@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 _PREFIX = "CROSSDOCK_"
 
@@ -34,9 +35,22 @@ class Settings(BaseModel):
     step_timeout: float = Field(
         default=120, gt=0, le=120, description="seconds after which a connector that does not answer is cut off"
     )
+    lease: float = Field(
+        default=150,
+        gt=0,
+        le=3600,
+        description="seconds that a run is a process's own after a sign of life; longer than step_timeout",
+    )
     watch: float = Field(default=1, ge=0, le=3600, description="seconds between looks at the routing file; 0: never")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     log_format: str = Field(default="json", pattern="^(json|text)$")
+
+    @field_validator("lease")
+    @classmethod
+    def _outlasts_a_step(cls, lease: float, info: ValidationInfo) -> float:
+        if lease <= info.data.get("step_timeout", 0):
+            raise ValueError("must be longer than the step timeout, or two processes could be at one step")
+        return lease
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
@@ -47,7 +61,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            wrong = [f"{_PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+            wrong = [f"{_PREFIX}{str(e['loc'][0]).upper()}: {_said(e)}" for e in error.errors(include_input=False)]
             raise SettingsError("; ".join(wrong)) from None
 
     def secrets(self) -> tuple[str, ...]:
@@ -59,3 +73,7 @@ class Settings(BaseModel):
     @property
     def grace_period(self) -> timedelta:
         return timedelta(seconds=self.grace)
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    return str(error["msg"]).removeprefix("Value error, ")

@@ -14,7 +14,9 @@ from fastapi import FastAPI
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
-async def asked(due: timedelta | None, moved: timedelta, trouble: str | None = None) -> httpx.Response:
+async def asked(
+    due: timedelta | None, moved: timedelta, trouble: str | None = None, refused: str | None = None
+) -> httpx.Response:
     async def oldest_due(_: datetime) -> datetime | None:
         return None if due is None else NOW - due
 
@@ -22,7 +24,7 @@ async def asked(due: timedelta | None, moved: timedelta, trouble: str | None = N
         started=True,
         problems=(),
         now=lambda: NOW,
-        journal=SimpleNamespace(oldest_due=oldest_due),
+        journal=SimpleNamespace(oldest_due=oldest_due, trouble=refused),
         runner=SimpleNamespace(moved_at=NOW - moved, trouble=trouble),
     )
     app = FastAPI()
@@ -48,3 +50,8 @@ async def test_ready_means_that_the_queue_is_short_or_moves_and_the_journal_writ
     reply = await asked(due, moved, trouble)
     assert reply.status_code == status
     assert reply.json()["oldest_due_seconds"] == (due or timedelta()).total_seconds()
+
+
+async def test_a_journal_that_takes_no_webhook_is_not_ready_though_no_run_is_in_hand() -> None:
+    reply = await asked(None, timedelta(0), refused="the disk is full")
+    assert (reply.status_code, reply.json()["journal"]) == (503, "the disk is full")

@@ -88,6 +88,14 @@ class Journal(Protocol):
     async def close(self) -> None:
         """Finish what was asked for, then disconnect. Nothing may be called after it."""
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing could be written the last time that there was something to write; None while all is well."""
+        ...
+
+    async def probe(self) -> None:
+        """Write something small, to see whether writes are taken again."""
+
     async def accept(self, connection: str, arrivals: Arrivals) -> Accepted:
         """Store events with the runs that each starts. An event that is known already stores nothing."""
         ...

@@ -13,6 +13,7 @@ from crossdock.journal.store import read_pragmas
 from crossdock.remains import error_remains, remains
 
 _SQL = load("pruning")
+_RUNS = load("runs")
 _STORE = load("store")
 _NOTHING = "{}"
 _ALL = -1
@@ -23,10 +24,9 @@ def empty_runs(db: sqlite3.Connection, ended_before: int, now: int, limit: int) 
     """Remove what ended runs were about, with the alerts that told of it; how many runs."""
     runs = db.execute(_SQL["emptiable"], {"ended_before": ended_before, "limit": limit}).fetchall()
     for run in runs:
-        steps = db.execute(_SQL["step_data"], (run["no"],)).fetchall()
-        db.executemany(_SQL["empty_step"], [(_emptied(step["data"]), step["no"]) for step in steps])
+        _empty_steps(db, run["no"])
         db.execute(_SQL["empty_run"], {"no": run["no"], "error": _without_words(run["error"]), "now": now})
-        db.execute(_SQL["empty_event"], {"seq": run["event_seq"], "now": now})
+        _empty_event(db, run["event_seq"], now)
         db.execute(_SQL["delete_delivered"], {"run": run["id"]})
     return len(runs)
 
@@ -35,7 +35,7 @@ def empty_events(db: sqlite3.Connection, received_before: int, now: int, limit: 
     """Remove the data of events that started nothing; how many."""
     idle = db.execute(_SQL["idle_events"], {"received_before": received_before, "limit": limit}).fetchall()
     for event in idle:
-        db.execute(_SQL["empty_event"], {"seq": event["seq"], "now": now})
+        _empty_event(db, event["seq"], now)
     return len(idle)
 
 
@@ -51,7 +51,7 @@ def delete_runs(db: sqlite3.Connection, ended_before: int, now: int, limit: int)
         for run in db.execute(_SQL["chain"], (last["root"],)).fetchall():
             db.execute(_SQL["remember_success"], {"no": run["no"]})
             db.execute(_SQL["delete_run"], (run["no"],))
-            db.execute(_SQL["empty_event"], {"seq": run["event_seq"], "now": now})
+            _empty_event(db, run["event_seq"], now)
             db.execute(_SQL["delete_delivered"], {"run": run["id"]})
             deleted += 1
     return deleted
@@ -96,6 +96,26 @@ def truncate_wal(db: sqlite3.Connection) -> bool:
         return not db.execute(_STORE["truncate_wal"]).fetchone()[0]
     finally:
         db.execute(f"PRAGMA busy_timeout = {busy}")
+
+
+# A row that is made shorter where it stands leaves its page half empty, and the file as large as before. Deleted and
+# written anew it lets SQLite join pages.
+
+
+def _empty_steps(db: sqlite3.Connection, run_no: int) -> None:
+    steps = db.execute(_SQL["whole_steps"], (run_no,)).fetchall()
+    db.execute(_SQL["delete_steps"], (run_no,))
+    for seq, kind, leg, phase, data, at in steps:
+        db.execute(_RUNS["insert_step"], (run_no, seq, kind, leg, phase, _emptied(data), at))
+
+
+def _empty_event(db: sqlite3.Connection, seq: int, now: int) -> None:
+    """Remove an event's data, unless one of its runs has its payload yet."""
+    event = db.execute(_SQL["whole_event"], {"seq": seq}).fetchone()
+    if event is not None:
+        db.execute(_SQL["references_at_the_end"])
+        db.execute(_SQL["delete_event"], (seq,))
+        db.execute(_SQL["put_back_event"], {**dict(zip(event.keys(), event, strict=True)), "now": now})
 
 
 def _emptied(text: str) -> str:

@@ -51,6 +51,14 @@ _SPREAD = timedelta(seconds=30)
 """… unless they are so many that this is not enough for all of them."""
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -94,6 +102,11 @@ class SqliteJournal:
         """Transactions committed by this journal since it was opened; one carries many checkpoints."""
         return self._writer.commits if self._writer else 0
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing could be written the last time that there was something to write; None while all is well."""
+        return self._writer.trouble if self._writer else None
+
     async def open(self) -> None:
         try:
             store = await connect_writer(self.path, self._busy)
@@ -108,7 +121,16 @@ class SqliteJournal:
                 raise explain(error) from error
             raise
         self._cursors = Cursors(key)
-        self._writer, self._reader = Writer(store), reader
+        self._identity = _identity(self.path)
+        self._writer, self._reader = Writer(store, self._hold_file), reader
+
+    def _hold_file(self) -> None:
+        """Raise `JournalError` if the path names another file by now: what is written here would be lost with it."""
+        if _identity(self.path) != self._identity:
+            raise JournalError(
+                f"the database {self.path} was moved, removed or replaced while it is in use; nothing was written;"
+                " put it back, or restart what uses it"
+            )
 
     async def close(self) -> None:
         if self._writer is not None:
@@ -183,6 +205,9 @@ class SqliteJournal:
         ]
         accepted: Accepted = await self._write(intake.Accept(rows))
         return accepted
+
+    async def probe(self) -> None:
+        await self._write(partial(desk.probe, now=micros(self._now())))
 
     async def store_plan(self, plan_hash: str, flow: str, body: Mapping[str, Any]) -> None:
         now = micros(self._now())

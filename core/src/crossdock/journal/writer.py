@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
@@ -21,6 +22,11 @@ Unit: TypeAlias = Callable[[sqlite3.Connection], Any]
 """A piece of a transaction. It raises to undo itself, `Declined` before it writes anything; the others in its batch
 are untouched. It may be called twice."""
 
+_log = logging.getLogger("crossdock.journal")
+_SQL = load("store")
+LARGEST_BATCH = 512
+"""Units in one transaction at most, so that no caller waits for an endless one."""
+
 
 class JointUnit(ABC):
     """A unit that is cheaper done together with the others of its kind in a batch.
@@ -36,11 +42,6 @@ class JointUnit(ABC):
     @abstractmethod
     def together(cls, db: sqlite3.Connection, units: Sequence[Any]) -> list[Any]:
         """Do them all; their values in the same order. It raises to undo all of them."""
-
-
-_SQL = load("store")
-LARGEST_BATCH = 512
-"""Units in one transaction at most, so that no caller waits for an endless one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +124,21 @@ def _attempt(db: sqlite3.Connection, unit: Unit) -> Outcome:
 
 
 class Writer:
-    """Hands units to the store's thread, as many at once as have gathered while it was busy."""
+    """Hands units to the store's thread, as many at once as have gathered while it was busy.
 
-    def __init__(self, store: Store) -> None:
+    `guard` raises `JournalError` where nothing may be written.
+    """
+
+    def __init__(self, store: Store, guard: Callable[[], None] = lambda: None) -> None:
         self._store = store
+        self._guard = guard
         self._waiting: deque[tuple[Unit, asyncio.Future[Any]]] = deque()
         self._busy: asyncio.Task[None] | None = None
         self._closed = False
         self.commits = 0
         """Transactions committed so far."""
+        self.trouble: str | None = None
+        """Why the newest transaction with something to write failed; None if it did not."""
 
     async def write(self, unit: Callable[[sqlite3.Connection], T]) -> T:
         """Run a unit; returns its value once it is durable.
@@ -169,20 +176,31 @@ class Writer:
         finally:
             self._busy = None
 
+    def _perform(self, db: sqlite3.Connection, units: Sequence[Unit]) -> tuple[list[Outcome], bool]:
+        self._guard()
+        before = db.total_changes
+        return commit_together(db, units), db.total_changes != before
+
     async def _commit(self, batch: list[tuple[Unit, asyncio.Future[Any]]]) -> None:
         wanted = [(unit, future) for unit, future in batch if not future.done()]
         if not wanted:
             return
         units = [unit for unit, _ in wanted]
         try:
-            outcomes = await self._store.perform(lambda db: commit_together(db, units))
+            outcomes, wrote = await self._store.perform(lambda db: self._perform(db, units))
             self.commits += 1
             reach("journal.committed")
+            if wrote and self.trouble:
+                _log.warning("the journal takes writes again")
+                self.trouble = None
         except asyncio.CancelledError:
             for _, future in wanted:
                 future.cancel()
             raise
         except Exception as error:
+            if self.trouble != str(error):
+                _log.error("the journal takes no writes: %s", error)
+            self.trouble = str(error)
             kind = type(error) if isinstance(error, JournalError) else JournalError
             outcomes = [Outcome(error=kind(str(error))) for _ in wanted]
         for (_, future), outcome in zip(wanted, outcomes, strict=True):

@@ -108,11 +108,15 @@ class LocalRunner:
             await asyncio.wait(list(self._driving))
 
     async def _forever(self, turn: Callable[[], object]) -> None:
+        told: str | None = None
         while not self._stopping:
             try:
                 await turn()  # type: ignore[misc]
+                told = None
             except JournalError as error:
-                _log.error("the journal is not available: %s", error)
+                if str(error) != told:
+                    _log.error("the journal is not available: %s", error)
+                told = str(error)
                 await asyncio.sleep(POLL.total_seconds())
             except Exception:
                 _log.exception("the runner met an error of its own and goes on")
@@ -145,6 +149,9 @@ class LocalRunner:
     async def _keep(self) -> None:
         """Prolong the leases of what is in hand; free what dead processes hold."""
         await asyncio.sleep(min(self._stepper.recorder.lease.total_seconds() / 3, 5.0))
+        if self._journal.trouble:
+            # Who is not ready gets no webhooks, and would never hear that it is well again.
+            await self._journal.probe()
         await self._beat()
         owed, self._owed = self._owed, []
         for claimed in owed:

@@ -30,10 +30,11 @@ async def readyz(request: Request) -> Response:
     oldest = await runtime.journal.oldest_due(runtime.now())
     age = max(runtime.now() - oldest, timedelta()) if oldest else timedelta()
     moving = age < STALLED or runtime.now() - runtime.runner.moved_at < STALLED
-    ready = runtime.started and moving and runtime.runner.trouble is None
+    trouble = runtime.runner.trouble or runtime.journal.trouble
+    ready = runtime.started and moving and trouble is None
     body = {
         "status": "ready" if ready else "stalled",
-        "journal": runtime.runner.trouble or "ok",
+        "journal": trouble or "ok",
         "oldest_due_seconds": round(age.total_seconds(), 3),
         "config": "refused" if runtime.problems else "in force",
     }

@@ -68,3 +68,7 @@ RETURNING 1;
 
 -- name: release_token
 DELETE FROM token_leases WHERE name = ? AND owner = ?;
+
+-- name: probe
+INSERT INTO meta (name, value) VALUES ('probed_at', CAST(:now AS BLOB))
+ON CONFLICT (name) DO UPDATE SET value = excluded.value;

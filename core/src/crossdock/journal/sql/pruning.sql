@@ -5,19 +5,26 @@ WHERE ended_at < :ended_before AND ended_at IS NOT NULL AND emptied_at IS NULL
   AND NOT EXISTS (SELECT 1 FROM runs AS replay WHERE replay.replay_of = run.id AND replay.ended_at IS NULL)
 ORDER BY ended_at LIMIT :limit;
 
--- name: step_data
-SELECT no, data FROM steps WHERE run_no = ?;
+-- name: whole_steps
+SELECT seq, kind, leg, phase, data, at FROM steps WHERE run_no = ? ORDER BY seq;
 
--- name: empty_step
-UPDATE steps SET data = ? WHERE no = ?;
+-- name: delete_steps
+DELETE FROM steps WHERE run_no = ?;
 
 -- name: empty_run
 UPDATE runs SET error = :error, emptied_at = :now WHERE no = :no;
 
--- name: empty_event
-UPDATE events SET data = '{}', emptied_at = :now
+-- name: references_at_the_end
+PRAGMA defer_foreign_keys = ON;
+
+-- name: whole_event
+SELECT * FROM events
 WHERE seq = :seq AND emptied_at IS NULL
   AND NOT EXISTS (SELECT 1 FROM runs WHERE event_seq = :seq AND emptied_at IS NULL);
+
+-- name: put_back_event
+INSERT INTO events (seq, connection, id, type, subject, data, received_at, occurred_at, trace, emptied_at)
+VALUES (:seq, :connection, :id, :type, :subject, '{}', :received_at, :occurred_at, :trace, :now);
 
 -- name: idle_events
 -- Events that no run is about, or none that is kept whole.

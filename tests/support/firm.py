@@ -1,0 +1,239 @@
+"""A whole firm on loopback: every vendor simulated over HTTP, and a real `crossdock serve` beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from crossdock.plugins import load_plugins
+from crossdock.sandbox import Sandbox
+from crossdock_sdk import jsonio
+from crossdock_sdk.testing import serve
+
+ROOT = Path(__file__).resolve().parents[2]
+FINAL = {"succeeded", "rolled_back", "dead", "ignored", "cancelled"}
+NAMES = {"crm": "pipedrive", "books": "quickbooks", "board": "asana", "alerts": "slack"}
+PATIENCE = 60.0
+
+LINES = (
+    {"code": "CONSULT-DAY", "name": "Consulting", "quantity": 3, "unit_price": "10.10"},
+    {"code": "SETUP", "name": "Setup", "quantity": 1, "unit_price": "100.00", "discount_percent": 10},
+    {"code": "SUPPORT-MO", "name": "Support", "quantity": 12, "unit_price": "19.99"},
+)
+
+
+def cents(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+def worth(lines: Any, discount: Decimal) -> Decimal:
+    """What the invoice must come to: each line rounded, then the discount of the whole, rounded."""
+    subtotal = Decimal(0)
+    for line in lines:
+        gross = Decimal(line["quantity"]) * Decimal(line["unit_price"])
+        subtotal += cents(gross * (100 - Decimal(line.get("discount_percent", 0))) / 100)
+    return subtotal - cents(subtotal * discount / 100)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Server:
+    """`crossdock serve` as a process of its own, on a port that it keeps across restarts."""
+
+    folder: Path
+    env: dict[str, str]
+    name: str = "server"
+    port: int = field(default_factory=free_port)
+    process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / f"{self.name}.log").read_text()
+
+    async def start(self) -> None:
+        command = (sys.executable, "-m", "crossdock", "serve", "--port", str(self.port))
+        with (self.folder / f"{self.name}.log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *command, cwd=self.folder, env=self.env, stdout=log, stderr=log
+            )
+        async with httpx.AsyncClient(trust_env=False) as client:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    assert self.process.returncode is None, self.log
+                    with contextlib.suppress(httpx.HTTPError):
+                        if (await client.get(f"{self.url}/healthz")).status_code == 200:
+                            return
+                    await asyncio.sleep(0.02)
+
+    async def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and wait for the end; the exit code."""
+        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(how)
+        code = await self.process.wait()
+        self.process = None
+        return code
+
+    async def kill(self) -> None:
+        await self.end(signal.SIGKILL)
+
+    def beside(self, name: str, **env: str) -> Server:
+        """Another process on the same folder, and so on the same journal and routing file."""
+        return Server(self.folder, self.env | env, name)
+
+
+@dataclass
+class Firm:
+    """The vendors, the server, and what a test does with them."""
+
+    sandbox: Sandbox
+    server: Server
+    client: httpx.AsyncClient
+    routing: dict[str, Any]
+
+    def write(self) -> None:
+        """Write the routing file as it is in `routing` now."""
+        path = self.server.folder / "crossdock.yaml"
+        draft = path.with_suffix(".new")
+        draft.write_text(yaml.safe_dump(self.routing, sort_keys=False))
+        draft.replace(path)
+
+    @property
+    def flow(self) -> dict[str, Any]:
+        flow: dict[str, Any] = self.routing["flows"]["deal-to-invoice"]
+        return flow
+
+    def subscribe(self) -> None:
+        self.sandbox.subscribe("pipedrive", f"{self.server.url}/webhooks/crm")
+
+    def fault(self, **fault: Any) -> None:
+        from crossdock_sdk.testing import Fault
+
+        self.sandbox.faults.append(Fault(**fault))
+
+    async def win(
+        self, title: str, *, customer: str = "Acme", lines: Any = LINES, discount: int = 15, **more: Any
+    ) -> dict[str, Any]:
+        """A deal is won at the CRM, with the value that its invoice must have unless `value` says otherwise."""
+        deal = {
+            "title": title,
+            "currency": "USD",
+            "custom": {"Discount": discount} | more.pop("custom", {}),
+            "organization": {"name": customer},
+            "person": {"name": f"Ann of {customer}", "email": f"ann@{customer.lower().replace(' ', '')}.test"},
+            "products": [dict(line) for line in lines],
+            "value": worth(lines, Decimal(discount)),
+        } | more
+        exact = jsonio.loads(jsonio.dumps(deal).decode())
+        for line in exact["products"]:
+            line["unit_price"] = Decimal(str(line["unit_price"]))
+        won = await self.sandbox.simulators["pipedrive"].trigger("deal.won", exact)
+        found: dict[str, Any] = won["deal"]
+        return found
+
+    async def get(self, path: str) -> Any:
+        reply = await self.client.get(f"{self.server.url}/api/v1{path}")
+        assert reply.status_code == 200, reply.text
+        return jsonio.loads(reply.content)
+
+    async def runs(self, **wanted: str) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        cursor: dict[str, str] = {}
+        while True:
+            reply = await self.client.get(f"{self.server.url}/api/v1/runs", params={"limit": 500, **wanted, **cursor})
+            assert reply.status_code == 200, reply.text
+            page = jsonio.loads(reply.content)
+            items += page["items"]
+            if page["next_cursor"] is None:
+                return items
+            cursor = {"cursor": page["next_cursor"]}
+
+    async def until(self, done: Callable[[list[dict[str, Any]]], bool], patience: float = PATIENCE) -> list[Any]:
+        """The runs, once `done(runs)` holds; fails with what there is after `patience` seconds."""
+        runs: list[dict[str, Any]] = []
+        try:
+            async with asyncio.timeout(patience):
+                while True:
+                    with contextlib.suppress(httpx.HTTPError):
+                        runs = await self.runs()
+                        if done(runs):
+                            return runs
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            shown = [(r["key"], r["status"], r["error"]) for r in runs]
+            raise AssertionError(f"not so after {patience} s: {shown}\n{self.server.log[-3000:]}") from None
+
+    async def ended(self, count: int = 1, patience: float = PATIENCE) -> list[Any]:
+        """All runs, newest first, once `count` of them have ended."""
+        return await self.until(lambda runs: sum(r["status"] in FINAL for r in runs) >= count, patience)
+
+    async def told(self, count: int = 1) -> list[dict[str, Any]]:
+        """The Slack messages, once there are `count`."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.messages) < count:
+                await asyncio.sleep(0.02)
+        return self.messages
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        messages: list[dict[str, Any]] = self.sandbox.state()["slack"]["messages"]
+        return messages
+
+    @property
+    def invoices(self) -> list[dict[str, Any]]:
+        invoices: list[dict[str, Any]] = self.sandbox.state()["quickbooks"]["invoices"]
+        return invoices
+
+    def customers(self, name: str | None = None) -> list[dict[str, Any]]:
+        """The active customers, but for the one that was there before."""
+        every = self.sandbox.state()["quickbooks"]["customers"]
+        return [c for c in every if c["Active"] and c["Id"] != "1" and name in {None, c["DisplayName"]}]
+
+    @property
+    def tasks(self) -> list[dict[str, Any]]:
+        tasks: list[dict[str, Any]] = self.sandbox.state()["asana"]["tasks"]
+        return tasks
+
+    def deal(self, id_: Any) -> dict[str, Any]:
+        deals = self.sandbox.state()["pipedrive"]["deals"]
+        return next(d for d in deals if str(d["id"]) == str(id_))
+
+
+@contextlib.asynccontextmanager
+async def open_firm(folder: Path, **env: str) -> AsyncIterator[Firm]:
+    """A firm with `examples/deal-to-invoice.yaml`, subscribed to the CRM; the server is not started yet."""
+    sandbox = Sandbox(load_plugins().simulators)
+    async with serve(sandbox) as url, httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        sandbox.base_url = url
+        example = yaml.safe_load(
+            (ROOT / "examples" / "deal-to-invoice.yaml").read_text().replace("${ASANA_PROJECT:-1201}", "1201")
+        )
+        connections = {name: sandbox.settings(connector) for name, connector in NAMES.items()}
+        routing = {"version": 1, "connections": connections, "flows": example["flows"]}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("CROSSDOCK_", "OTEL_"))}
+        server = Server(folder, kept | {"CROSSDOCK_WATCH": "0.1"} | env)
+        firm = Firm(sandbox, server, client, routing)
+        firm.write()
+        firm.subscribe()
+        yield firm
+        if server.process is not None:
+            await server.end()
