@@ -235,6 +235,11 @@ async def test_a_seed_gives_the_same_faults_every_time_and_another_one_others() 
     assert len(one.notes) == 30 - sum(s.method == "POST" and s.kind not in APPLIED for s in first.plan())
 
 
+async def test_writes_fail_at_a_rate_of_their_own() -> None:
+    _, chaos = await played(1, rate=0.0, write_rate=1.0, kinds=["502"])
+    assert [struck.method for struck in chaos.plan()] == ["POST"] * 30
+
+
 async def test_only_the_wanted_kinds_strike_and_nothing_once_it_is_calm() -> None:
     _, chaos = await played(1, rate=1.0, kinds=["502", "reset"])
     assert {struck.kind for struck in chaos.plan()} == {"502", "reset"}

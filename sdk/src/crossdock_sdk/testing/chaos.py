@@ -83,8 +83,8 @@ class FaultTransport(httpx.AsyncBaseTransport):
     """Passes requests to `inner`, and lets a share `rate` of them fail in one of `kinds` (default: all of `KINDS`).
 
     `inner` is a simulator, or another ASGI application, called in process; or any httpx transport. The same `seed` and
-    the same requests give the same faults. Paths that match a glob in `spare` are never struck. `rate` may be changed
-    at any time. Give it as `Context(name, transport=lambda: chaos)`: one transport serves all clients of a connection,
+    the same requests give the same faults. `write_rate` is the share of writes if it is another one: most requests
+    read. Paths that match a glob in `spare` are never struck. Both rates may be changed at any time. Give it as `Context(name, transport=lambda: chaos)`: one transport serves all clients of a connection,
     so closing it does nothing. `KINDS` says what there is; a kind that cannot befall a request is not drawn for it.
     """
 
@@ -94,6 +94,7 @@ class FaultTransport(httpx.AsyncBaseTransport):
         *,
         seed: int,
         rate: float = 0.1,
+        write_rate: float | None = None,
         kinds: Collection[str] | None = None,
         spare: Sequence[str] = (),
     ) -> None:
@@ -101,6 +102,7 @@ class FaultTransport(httpx.AsyncBaseTransport):
         if unknown:
             raise ValueError(f"no such kind of fault: {', '.join(unknown)}; there are {', '.join(KINDS)}")
         self.rate = rate
+        self.write_rate = rate if write_rate is None else write_rate
         self._kinds = tuple(name for name in KINDS if kinds is None or name in kinds)
         self._spare = tuple(spare)
         self._random = random.Random(seed)
@@ -120,7 +122,7 @@ class FaultTransport(httpx.AsyncBaseTransport):
 
     def calm(self) -> None:
         """Inject nothing from now on."""
-        self.rate = 0.0
+        self.rate = self.write_rate = 0.0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self._exchanges += 1
@@ -138,7 +140,7 @@ class FaultTransport(httpx.AsyncBaseTransport):
         """Nothing: another client of the connection may still use it."""
 
     def _drawn(self, exchange: _Exchange) -> str | None:
-        struck = self._random.random() < self.rate
+        struck = self._random.random() < (self.write_rate if is_write(exchange.request) else self.rate)
         if not struck or any(fnmatchcase(exchange.request.url.path, glob) for glob in self._spare):
             return None
         fitting = [name for name in self._kinds if KINDS[name].fits(exchange)]
