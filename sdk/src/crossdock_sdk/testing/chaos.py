@@ -83,9 +83,12 @@ class FaultTransport(httpx.AsyncBaseTransport):
     """Passes requests to `inner`, and lets a share `rate` of them fail in one of `kinds` (default: all of `KINDS`).
 
     `inner` is a simulator, or another ASGI application, called in process; or any httpx transport. The same `seed` and
-    the same requests give the same faults. `write_rate` is the share of writes if it is another one: most requests
-    read. Paths that match a glob in `spare` are never struck. Both rates may be changed at any time. Give it as `Context(name, transport=lambda: chaos)`: one transport serves all clients of a connection,
-    so closing it does nothing. `KINDS` says what there is; a kind that cannot befall a request is not drawn for it.
+    the same requests give the same faults. `write_rate` is the share of writes, if it is another one: most requests
+    read. Both may be changed at any time. Paths that match a glob in `spare` are never struck. A kind that cannot
+    befall a request is not drawn for it.
+
+    Give it as `Context(name, transport=lambda: chaos)`: one transport serves all clients of a connection, so closing
+    it does nothing.
     """
 
     def __init__(
