@@ -35,9 +35,8 @@ SELECT MIN(at) FROM (
 )
 """
 _LOCKED_OUT = """
-SELECT 1 FROM connections
-WHERE name = 'books' AND status = 'paused' AND reason LIKE '%invalid_grant%' AND scout IS NULL
-  AND EXISTS (SELECT 1 FROM runs WHERE waits_for = 'connection:books' AND turn = 1)
+SELECT 1 FROM connections JOIN runs ON waits_for = 'connection:books' AND turn = 1
+WHERE name = 'books' AND connections.status = 'paused' AND reason || COALESCE(error, '') LIKE '%invalid_grant%'
 """
 Action = Callable[[], Awaitable[None]]
 
