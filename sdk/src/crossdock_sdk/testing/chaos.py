@@ -291,21 +291,25 @@ def _multi_status(response: httpx.Response) -> httpx.Response:
     return httpx.Response(207, headers={"content-type": "application/json"}, content=b'[{"status":200},{"status":424}]')
 
 
-async def _lag(exchange: _Exchange) -> httpx.Response:
-    simulator = exchange.simulator
-    if simulator is None:
-        raise LookupError("only a simulator's searches can lag behind")
-    simulator.search_lag, before = _LAG, simulator.search_lag
-    try:
-        await exchange.ask()
-    finally:
-        simulator.search_lag = before
-    exchange.detail = f"searches do not show it for {_LAG.total_seconds():g} s"
-    raise _silent(exchange.request)
+def _lagging(kind: _Kind) -> _Kind:
+    """The vendor has acted before `kind`, which is one that does not let it, and its searches do not show it yet."""
 
+    async def play(exchange: _Exchange) -> httpx.Response:
+        simulator = exchange.simulator
+        if simulator is None:
+            raise LookupError("only a simulator's searches can lag behind")
+        simulator.search_lag, before = _LAG, simulator.search_lag
+        try:
+            await exchange.ask()
+        finally:
+            simulator.search_lag = before
+        exchange.detail = f"searches do not show it for {_LAG.total_seconds():g} s"
+        return await kind.play(exchange)
 
-def _can_lag(exchange: _Exchange) -> bool:
-    return exchange.simulator is not None and exchange.simulator.lags and is_write(exchange.request)
+    def fits(exchange: _Exchange) -> bool:
+        return exchange.simulator is not None and exchange.simulator.lags and is_write(exchange.request)
+
+    return _Kind(play, fits)
 
 
 def _date(exchange: _Exchange) -> str:
@@ -319,7 +323,8 @@ KINDS: Mapping[str, _Kind] = {
     "connect_timeout": _not_sent(_unconnected),
     "timeout": _lost(_silent, applied=False),
     "timeout_applied": _lost(_silent, applied=True),
-    "timeout_lagging": _Kind(_lag, _can_lag),
+    "timeout_lagging": _lagging(_lost(_silent, applied=False)),
+    "503_lagging": _lagging(_answered(503, applied=False)),
     "reset": _lost(_dropped, applied=False),
     "reset_applied": _lost(_dropped, applied=True),
     "reset_in_body": _lost(_cut, applied=True),
@@ -341,4 +346,4 @@ KINDS: Mapping[str, _Kind] = {
     **{f"{status}_applied": _answered(status, applied=True) for status in (500, 502, 503, 504)},
 }
 """Every kind of fault by name. `…_applied`, `reset_in_body`, `drip`, `truncated`, `not_json`, `multi_status` and
-`timeout_lagging` strike after the vendor has done what was asked, all others instead of it."""
+`…_lagging` strike after the vendor has done what was asked, all others instead of it."""
