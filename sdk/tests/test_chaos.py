@@ -30,10 +30,11 @@ APPLIED = {name for name in KINDS if name.endswith("_applied")} | {
     "multi_status",
     "not_json",
     "reset_in_body",
+    "503_lagging",
     "timeout_lagging",
     "truncated",
 }
-ONLY_WRITES = {"conflict", "stale", "timeout_lagging"}
+ONLY_WRITES = {"503_lagging", "conflict", "stale", "timeout_lagging"}
 Act = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -106,14 +107,13 @@ async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 def acted(kind: str, wish: str | None) -> Act:
     """What a server does that fails in this way; `wish` is the Retry-After that chaos has drawn."""
-    bare = kind.removesuffix("_applied")
+    bare = kind.removesuffix("_applied").removesuffix("_lagging")
     if bare.isdigit():
         return answer(int(bare), b"<html><body></body></html>", "content-type: text/html")
     if kind.startswith("throttled"):
         return answer(429, b"{}", *([f"retry-after: {wish}"] if wish is not None else []))
     return {
         "timeout": silent,
-        "timeout_lagging": silent,
         "reset": reset,
         "reset_in_body": reset_in_body,
         "drip": drip,
@@ -235,6 +235,11 @@ async def test_a_seed_gives_the_same_faults_every_time_and_another_one_others() 
     assert len(one.notes) == 30 - sum(s.method == "POST" and s.kind not in APPLIED for s in first.plan())
 
 
+async def test_writes_fail_at_a_rate_of_their_own() -> None:
+    _, chaos = await played(1, rate=0.0, write_rate=1.0, kinds=["502"])
+    assert [struck.method for struck in chaos.plan()] == ["POST"] * 30
+
+
 async def test_only_the_wanted_kinds_strike_and_nothing_once_it_is_calm() -> None:
     _, chaos = await played(1, rate=1.0, kinds=["502", "reset"])
     assert {struck.kind for struck in chaos.plan()} == {"502", "reset"}
@@ -259,7 +264,7 @@ async def test_a_kind_that_only_some_vendors_know_is_drawn_only_there() -> None:
     async def plain(scope: Any, receive: Any, send: Any) -> None:
         await json_response({"id": "1"})(scope, receive, send)
 
-    chaos = FaultTransport(plain, seed=1, rate=1.0, kinds=["stale", "timeout_lagging"])
+    chaos = FaultTransport(plain, seed=1, rate=1.0, kinds=["stale", "timeout_lagging", "503_lagging"])
     api = ApiClient("http://acme.test", Context("acme", transport=lambda: chaos))
     assert (await api.post("/notes", json={})).require("id") == "1"
     assert chaos.plan() == ()

@@ -34,6 +34,10 @@ SELECT MIN(at) FROM (
       SELECT 1 FROM runs WHERE waits_for = 'connection:' || connections.name AND turn = 1 AND owner IS NULL)
 )
 """
+_LOCKED_OUT = """
+SELECT 1 FROM connections JOIN runs ON waits_for = 'connection:books' AND turn = 1
+WHERE name = 'books' AND connections.status = 'paused' AND reason || COALESCE(error, '') LIKE '%invalid_grant%'
+"""
 Action = Callable[[], Awaitable[None]]
 
 
@@ -67,6 +71,7 @@ class Driver:
         self._to_win = list(made.story.deals)
         self._to_win_again: list[str] = []
         self._stormy = True
+        self._reconnects = made.clock()
         made.app.runner._stepper = InTurn(made.app.stepper, self._turn)
 
     async def play(self) -> None:
@@ -82,6 +87,7 @@ class Driver:
                 await self._random.choice(actions)()
             elif self._locked_out():
                 await self._firm.reconnect()
+                self._reconnects = self._firm.clock() + timedelta(minutes=4)
             elif (due := self._next_due()) is not None:
                 self._firm.clock.now = max(due, self._firm.clock.now)
             elif self._stormy:
@@ -110,8 +116,7 @@ class Driver:
         return None if at is None else datetime.fromtimestamp(0, UTC) + timedelta(microseconds=at)
 
     def _locked_out(self) -> bool:
-        reasons = self._firm.select("SELECT reason FROM connections WHERE status = 'paused' AND name = 'books'")
-        return any("invalid_grant" in reason for (reason,) in reasons)
+        return self._firm.clock() >= self._reconnects and bool(self._firm.select(_LOCKED_OUT))
 
     async def _win(self) -> None:
         deal = self._to_win.pop(0)

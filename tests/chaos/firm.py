@@ -171,6 +171,7 @@ async def firm(story: Story, folder: Path) -> AsyncIterator[Firm]:
             simulators[name],
             seed=rng.getrandbits(64),
             rate=story.weather[name].rate,
+            write_rate=story.weather[name].write_rate,
             kinds=story.weather[name].kinds,
         )
         for name in NAMES

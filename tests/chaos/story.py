@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -12,7 +12,7 @@ from crossdock_sdk.testing import KINDS
 
 NAMES = {"crm": "pipedrive", "books": "quickbooks", "board": "asana", "alerts": "slack"}
 OUTAGE = ("refused", "connect_timeout", "503", "timeout", "502")
-_RATES = {"crm": (0.0, 0.02, 0.1), "books": (0.05, 0.2, 0.4), "board": (0.0, 0.2, 0.5), "alerts": (0.0, 0.2)}
+_RATES = {"crm": (0.0, 0.02, 0.08), "books": (0.0, 0.05, 0.2), "board": (0.0, 0.2), "alerts": (0.0, 0.2)}
 """Each deal asks the CRM for much before anything is written: at a high rate nothing ever would be."""
 GHOST = "GHOST"
 """A product that the CRM sells and the books do not know."""
@@ -21,9 +21,10 @@ _CODES = ("CONSULT-DAY", "SETUP", "LICENSE-YR", "SUPPORT-MO")
 
 @dataclass(frozen=True)
 class Weather:
-    """How one vendor fails: a share of its exchanges, in some of the kinds."""
+    """How one vendor fails: a share of its exchanges, another of the writes among them, in some of the kinds."""
 
     rate: float
+    write_rate: float
     kinds: tuple[str, ...]
 
 
@@ -63,10 +64,10 @@ def story(seed: int) -> Story:
     forgetful = rng.random() < 0.3
     if forgetful:
         # Who neither keeps our keys nor shows at once what was made leaves nothing to go by.
-        kinds = tuple(kind for kind in weather["books"].kinds if kind != "timeout_lagging")
-        weather["books"] = Weather(weather["books"].rate, kinds or OUTAGE)
+        kinds = tuple(kind for kind in weather["books"].kinds if not kind.endswith("_lagging"))
+        weather["books"] = replace(weather["books"], kinds=kinds or OUTAGE)
     if rng.random() < 0.15:
-        weather[rng.choice(list(NAMES))] = Weather(1.0, OUTAGE)
+        weather[rng.choice(list(NAMES))] = Weather(1.0, 1.0, OUTAGE)
     return Story(
         seed,
         deals,
@@ -80,8 +81,8 @@ def story(seed: int) -> Story:
 
 
 def _weather(rng: random.Random, *rates: float) -> Weather:
-    some = tuple(kind for kind in KINDS if rng.random() < 0.4)
-    return Weather(rng.choice(rates), some or tuple(KINDS))
+    some = tuple(kind for kind in KINDS if rng.random() < 0.25)
+    return Weather(rng.choice(rates), rng.choice((0.0, 0.2, 0.5)), some or tuple(KINDS))
 
 
 def _won(rng: random.Random, number: int, customer: str) -> Won:

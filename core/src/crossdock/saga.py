@@ -254,7 +254,8 @@ def _try(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision:
     if due and now < due:
         return Wait(due, Status.WAITING)
     if leg.redo is Redo.LOOKUP and state.input is not None and not state.looked:
-        return Recover(leg.name)
+        arrived = _arrived(leg, state)
+        return Wait(arrived, Status.WAITING) if arrived and now < arrived else Recover(leg.name)
     return Apply(leg.name, redo=state.unproven)
 
 
@@ -279,12 +280,12 @@ def _settle(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision:
 
 
 def _arrived(leg: LegPlan, state: LegState) -> datetime | None:
-    """When a write that was cut off has arrived for sure, if it is to be looked for."""
+    """When a write that was cut off, or given up by a proxy, has arrived for sure, if it is to be looked for."""
     if leg.redo is not Redo.LOOKUP:
         return None
     if state.phase is Phase.SENT:
         return state.sent_at + STILL_ON_ITS_WAY if state.sent_at else None
-    cut_off = (state.error or {}).get("kind") == "ambiguous"
+    cut_off = (state.error or {}).get("kind") in {"ambiguous", "unavailable"}
     return state.tries.at + STILL_ON_ITS_WAY if cut_off and state.tries.at else None
 
 

@@ -38,6 +38,16 @@ def test_what_a_crash_cut_off_is_not_looked_for_before_it_can_have_arrived() -> 
     assert world.live("leg0") == 1
 
 
+@pytest.mark.parametrize("fault", ["ambiguous_applied", "unavailable_applied"])
+def test_a_write_that_may_still_be_at_work_is_not_looked_for_at_once(fault: str) -> None:
+    world = World(one(Redo.LOOKUP), ["ok", fault])
+    assert world.drive() == End(Status.SUCCEEDED, alert=False)
+    failed = next(s.at for s in world.steps if s.phase == "failed")
+    assert Wait(failed + timedelta(seconds=5), Status.WAITING) in world.decisions
+    looked = next(s.at for s in world.steps if s.kind == "recover")
+    assert looked >= failed + timedelta(seconds=5)
+
+
 def test_an_unsafe_write_in_doubt_stops_and_tells_a_person_once() -> None:
     world = World(one(Redo.UNSAFE), ["ok", "ambiguous_applied"])
     assert world.drive() == Stop(Status.IN_DOUBT, alert=True)

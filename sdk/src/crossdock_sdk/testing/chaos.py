@@ -83,9 +83,12 @@ class FaultTransport(httpx.AsyncBaseTransport):
     """Passes requests to `inner`, and lets a share `rate` of them fail in one of `kinds` (default: all of `KINDS`).
 
     `inner` is a simulator, or another ASGI application, called in process; or any httpx transport. The same `seed` and
-    the same requests give the same faults. Paths that match a glob in `spare` are never struck. `rate` may be changed
-    at any time. Give it as `Context(name, transport=lambda: chaos)`: one transport serves all clients of a connection,
-    so closing it does nothing. `KINDS` says what there is; a kind that cannot befall a request is not drawn for it.
+    the same requests give the same faults. `write_rate` is the share of writes, if it is another one: most requests
+    read. Both may be changed at any time. Paths that match a glob in `spare` are never struck. A kind that cannot
+    befall a request is not drawn for it.
+
+    Give it as `Context(name, transport=lambda: chaos)`: one transport serves all clients of a connection, so closing
+    it does nothing.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class FaultTransport(httpx.AsyncBaseTransport):
         *,
         seed: int,
         rate: float = 0.1,
+        write_rate: float | None = None,
         kinds: Collection[str] | None = None,
         spare: Sequence[str] = (),
     ) -> None:
@@ -101,6 +105,7 @@ class FaultTransport(httpx.AsyncBaseTransport):
         if unknown:
             raise ValueError(f"no such kind of fault: {', '.join(unknown)}; there are {', '.join(KINDS)}")
         self.rate = rate
+        self.write_rate = rate if write_rate is None else write_rate
         self._kinds = tuple(name for name in KINDS if kinds is None or name in kinds)
         self._spare = tuple(spare)
         self._random = random.Random(seed)
@@ -120,7 +125,7 @@ class FaultTransport(httpx.AsyncBaseTransport):
 
     def calm(self) -> None:
         """Inject nothing from now on."""
-        self.rate = 0.0
+        self.rate = self.write_rate = 0.0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self._exchanges += 1
@@ -138,7 +143,7 @@ class FaultTransport(httpx.AsyncBaseTransport):
         """Nothing: another client of the connection may still use it."""
 
     def _drawn(self, exchange: _Exchange) -> str | None:
-        struck = self._random.random() < self.rate
+        struck = self._random.random() < (self.write_rate if is_write(exchange.request) else self.rate)
         if not struck or any(fnmatchcase(exchange.request.url.path, glob) for glob in self._spare):
             return None
         fitting = [name for name in self._kinds if KINDS[name].fits(exchange)]
@@ -286,21 +291,25 @@ def _multi_status(response: httpx.Response) -> httpx.Response:
     return httpx.Response(207, headers={"content-type": "application/json"}, content=b'[{"status":200},{"status":424}]')
 
 
-async def _lag(exchange: _Exchange) -> httpx.Response:
-    simulator = exchange.simulator
-    if simulator is None:
-        raise LookupError("only a simulator's searches can lag behind")
-    simulator.search_lag, before = _LAG, simulator.search_lag
-    try:
-        await exchange.ask()
-    finally:
-        simulator.search_lag = before
-    exchange.detail = f"searches do not show it for {_LAG.total_seconds():g} s"
-    raise _silent(exchange.request)
+def _lagging(kind: _Kind) -> _Kind:
+    """The vendor has acted before `kind`, which is one that does not let it, and its searches do not show it yet."""
 
+    async def play(exchange: _Exchange) -> httpx.Response:
+        simulator = exchange.simulator
+        if simulator is None:
+            raise LookupError("only a simulator's searches can lag behind")
+        simulator.search_lag, before = _LAG, simulator.search_lag
+        try:
+            await exchange.ask()
+        finally:
+            simulator.search_lag = before
+        exchange.detail = f"searches do not show it for {_LAG.total_seconds():g} s"
+        return await kind.play(exchange)
 
-def _can_lag(exchange: _Exchange) -> bool:
-    return exchange.simulator is not None and exchange.simulator.lags and is_write(exchange.request)
+    def fits(exchange: _Exchange) -> bool:
+        return exchange.simulator is not None and exchange.simulator.lags and is_write(exchange.request)
+
+    return _Kind(play, fits)
 
 
 def _date(exchange: _Exchange) -> str:
@@ -314,7 +323,8 @@ KINDS: Mapping[str, _Kind] = {
     "connect_timeout": _not_sent(_unconnected),
     "timeout": _lost(_silent, applied=False),
     "timeout_applied": _lost(_silent, applied=True),
-    "timeout_lagging": _Kind(_lag, _can_lag),
+    "timeout_lagging": _lagging(_lost(_silent, applied=False)),
+    "503_lagging": _lagging(_answered(503, applied=False)),
     "reset": _lost(_dropped, applied=False),
     "reset_applied": _lost(_dropped, applied=True),
     "reset_in_body": _lost(_cut, applied=True),
@@ -336,4 +346,4 @@ KINDS: Mapping[str, _Kind] = {
     **{f"{status}_applied": _answered(status, applied=True) for status in (500, 502, 503, 504)},
 }
 """Every kind of fault by name. `…_applied`, `reset_in_body`, `drip`, `truncated`, `not_json`, `multi_status` and
-`timeout_lagging` strike after the vendor has done what was asked, all others instead of it."""
+`…_lagging` strike after the vendor has done what was asked, all others instead of it."""
