@@ -2,6 +2,7 @@
 #   make demo [ARGS=…]   the whole thing against simulated vendors
 #   make test [ARGS=…]   all tests, or `make test ARGS="core/tests -k journal"`
 #   make kill            the test of random kills at its full size: 30 kills under 200 deals
+#   make bench           what it takes and how quick it is, in short; bench/README.md says what is measured
 #   make record          the recorded replies in tests/cassettes anew; tests/cassettes/README.md says against what
 #   make check           style, types, import rules
 #   make fmt             format, and fix what can be fixed
@@ -17,7 +18,7 @@ DEV_TOOLS := import tomllib; print("\n".join(tomllib.load(open("pyproject.toml",
 OLD_ENOUGH := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test kill record check fmt
+.PHONY: help install demo test kill bench record check fmt
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -32,6 +33,9 @@ test: $(VENV)/.dev
 
 kill: $(VENV)/.dev
 	CROSSDOCK_TEST_DEALS=200 CROSSDOCK_TEST_KILLS=30 $(BIN)/python -m pytest tests/e2e/test_kill.py $(ARGS)
+
+bench: $(VENV)/.dev
+	$(BIN)/python bench/results.py --short $(ARGS)
 
 record: $(VENV)/.dev
 	CROSSDOCK_RECORD=1 $(BIN)/python -m pytest tests/test_cassettes.py $(ARGS)
