@@ -6,6 +6,7 @@
 #   make mutants         each guard taken away in turn: its tests must fail
 #   make chaos [SEEDS=1000] [SEED=17]   seeded faults at every vendor, in thousands of ways; SEED repeats one
 #   make reliability     the tests of crashes, cuts and several processes at their full size: half an hour
+#   make bench           what it takes and how quick it is, in short; bench/README.md says what is measured
 #   make record          the recorded replies in tests/cassettes anew; tests/cassettes/README.md says against what
 #   make check           style, types, import rules
 #   make fmt             format, and fix what can be fixed
@@ -21,7 +22,7 @@ DEV_TOOLS := import tomllib; print("\n".join(tomllib.load(open("pyproject.toml",
 OLD_ENOUGH := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test crash mutants kill chaos reliability record check fmt
+.PHONY: help install demo test crash mutants kill chaos reliability bench record check fmt
 SEEDS ?= 1000
 
 help:
@@ -49,6 +50,8 @@ chaos: $(VENV)/.dev
 reliability: $(VENV)/.dev
 	CROSSDOCK_TEST_CUTS=5000 CROSSDOCK_TEST_SHARED_EVENTS=200 CROSSDOCK_TEST_PROCESSES=4 CROSSDOCK_TEST_STRIDE=1 \
 	  $(BIN)/python -m pytest tests/reliability $(ARGS)
+bench: $(VENV)/.dev
+	$(BIN)/python bench/results.py --short $(ARGS)
 
 record: $(VENV)/.dev
 	CROSSDOCK_RECORD=1 $(BIN)/python -m pytest tests/test_cassettes.py $(ARGS)

@@ -113,10 +113,10 @@ async def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
     cpu: dict[str, list[float]] = {name: [] for name in took}
 
     async def timed(name: str, work: Any) -> None:
-        start, used = time.perf_counter(), _cpu()
+        start, used = time.perf_counter(), cpu_seconds()
         await work
         took[name].append(options.flows / (time.perf_counter() - start))
-        cpu[name].append((_cpu() - used) / options.flows * 1000)
+        cpu[name].append((cpu_seconds() - used) / options.flows * 1000)
 
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as one, tempfile.TemporaryDirectory(dir=Path.cwd()) as two:
         traced = Durable(Path(one), url, tracing=True)
@@ -153,7 +153,8 @@ async def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _cpu() -> float:
+def cpu_seconds() -> float:
+    """The CPU time that this process has used."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 

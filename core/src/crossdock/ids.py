@@ -9,12 +9,13 @@ from datetime import datetime
 from pathlib import Path
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 
 
 def run_id(now: datetime, rng: random.Random) -> str:
     """26 characters that sort by time (ULID, lower case): 48 bits of milliseconds, 80 of randomness."""
     number = (int(now.timestamp() * 1000) << 80) | rng.getrandbits(80)
-    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
 
 
 def owner_id() -> str:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, count
 
 from crossdock_sdk import ConfigError, Event, PayloadError, VerificationError, WebhookReply, WebhookRequest
 from crossdock_sdk.crashpoints import reach
@@ -117,17 +118,16 @@ class Intake:
         """Store events and the runs that they start, each event once however often it comes."""
         arrivals = []
         unrouted = 0
-        siblings = trace
+        encoded = trace.encode()
+        # The first run tells the delivery's own span, the others hang beside it.
+        traces = chain([encoded], (trace.sibling().encode() for _ in count()))
         for event in events:
             wanted = [f for f in self._flows().values() if f.flow.when == f"{connection}.{event.type}"]
             if not wanted:
                 unrouted += 1
                 continue
-            runs = []
-            for flow in wanted:
-                runs.append(self._new_run(flow, event, siblings))
-                siblings = trace.sibling()
-            arrivals.append((_new_event(event, trace, received_at), runs))
+            runs = [self._new_run(flow, event, next(traces)) for flow in wanted]
+            arrivals.append((_new_event(event, encoded, received_at), runs))
         if not arrivals:
             return Receiving(unrouted=unrouted)
         reach("intake.verified")
@@ -135,13 +135,13 @@ class Intake:
         reach("intake.stored")
         return Receiving(accepted.runs, accepted.duplicates, unrouted)
 
-    def _new_run(self, flow: CompiledFlow, event: Event, trace: RunTrace) -> NewRun:
+    def _new_run(self, flow: CompiledFlow, event: Event, trace: str) -> NewRun:
         return NewRun(
             id=run_id(self._now(), self._rng),
             flow=flow.flow.name,
             key=_key(flow, event),
             plan_hash=flow.plan_hash,
-            trace=trace.encode(),
+            trace=trace,
         )
 
     def _count(self, connection: str, taken: Receiving) -> None:
@@ -154,8 +154,8 @@ class Intake:
                 self._metrics.webhooks.add(connection, outcome, amount=number)
 
 
-def _new_event(event: Event, trace: RunTrace, received_at: datetime | None) -> NewEvent:
-    return NewEvent(event.id, event.type, event.subject, event.data, event.occurred_at, trace.encode(), received_at)
+def _new_event(event: Event, trace: str, received_at: datetime | None) -> NewEvent:
+    return NewEvent(event.id, event.type, event.subject, event.data, event.occurred_at, trace, received_at)
 
 
 def _key(flow: CompiledFlow, event: Event) -> str:

@@ -61,7 +61,7 @@ async def deliver(connection: str, request: Request) -> Response:
             path=request.scope["path"],
             headers=dict(request.headers),
             body=body,
-            query=dict(request.query_params),
+            query=dict(request.query_params) if request.scope["query_string"] else {},
         )
         taken = await runtime.intake.receive(connection, raw)
     except TooLargeError:

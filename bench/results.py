@@ -1,0 +1,233 @@
+"""Runs the benches and writes down what they measured, with what was aimed at beside it.
+
+    python bench/results.py [intake flow journal growth start] [--short] [--out FILE] [--peers FILE]
+
+Without names all of them run, one after the other. The full run takes about fifteen minutes and writes
+`bench/RESULTS.md`; `--short` takes about four, stops growing at 100,000 runs, and prints. Peers are shown if their
+file is there: a JSON list of flat objects, one a peer, or an object with such a list as `rows` and a text as `note`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured value; `aim` is a bound that it is to keep, `at_most` or at least."""
+
+    what: str
+    value: float
+    unit: str = ""
+    aim: float | None = None
+    at_most: bool = True
+
+    def cells(self) -> list[str]:
+        if self.aim is None:
+            return [self.what, "", _shown(self.value, self.unit), ""]
+        met = self.value <= self.aim if self.at_most else self.value >= self.aim
+        sign = "≤" if self.at_most else "≥"
+        return [self.what, f"{sign} {_shown(self.aim, self.unit)}", _shown(self.value, self.unit), _verdict(met)]
+
+
+def _shown(value: float, unit: str) -> str:
+    return f"{value:,} {unit}".rstrip()
+
+
+def _verdict(met: bool) -> str:
+    return "met" if met else "**missed**"
+
+
+def intake(found: Json) -> list[Row]:
+    work = found["with_the_runner"]
+    return [
+        Row("accepted and committed", found["accepted_s"], "/s"),
+        Row("the same server that only answers", found["plain_s"], "/s"),
+        Row("ratio", found["ratio"], aim=0.5, at_most=False),
+        Row("p50 at 200/s", found["p50_ms_at_200"], "ms"),
+        Row("p99 at 200/s", found["p99_ms_at_200"], "ms", aim=10),
+        Row("p99 at 200/s of the server that only answers", found["plain_p99_ms_at_200"], "ms"),
+        Row("p99 of one commit of plain SQLite, meanwhile", found["commit_p99_ms"], "ms"),
+        Row("p50 over 64 connections", found["p50_ms_saturated"], "ms"),
+        Row("p99 over 64 connections", found["p99_ms_saturated"], "ms"),
+        Row("p50 at 200/s, runner at work", work["p50_ms_at_200"], "ms"),
+        Row("p99 at 200/s, runner at work", work["p99_ms_at_200"], "ms"),
+        Row("accepted and committed, runner at work", work["accepted_s"], "/s"),
+        Row("accepted and not in the journal", found["lost"], aim=0),
+    ]
+
+
+def flow(found: Json) -> list[Row]:
+    rows = []
+    for one in found["rows"]:
+        at = f"API {one['latency_ms']:g} ms"
+        rows += [
+            Row(f"{at}: durable", one["durable_flows_s"], "flows/s"),
+            Row(f"{at}: bare", one["bare_flows_s"], "flows/s"),
+            Row(f"{at}: ratio", one["ratio"]),
+            Row(f"{at}: ratio without tracing", one["ratio_without_tracing"]),
+            Row(f"{at}: CPU per durable flow", one["cpu_ms_per_flow"]["durable"], "ms"),
+        ]
+    return [*rows, Row("on disk per flow", found["bytes_per_flow"], "bytes")]
+
+
+def journal(found: Json) -> list[Row]:
+    rows = [Row("SQLite, one row per commit", found["sqlite_single_commits_per_second"], "rows/s")]
+    for one in found["journal"]:
+        who = f"{one['callers']} run{'s' if one['callers'] > 1 else ''} at once"
+        rows.append(Row(f"{who}: checkpoints", one["checkpoints_per_second"], "/s"))
+        rows.append(Row(f"{who}: commits", one["commits_per_second"], "/s"))
+        rows.append(Row(f"{who}: p99 of a checkpoint", one["p99_ms"], "ms"))
+    return rows
+
+
+def growth(found: Json) -> list[Row]:
+    rows = []
+    for one in found["rows"]:
+        at = f"{one['runs']:,} runs"
+        rows += [
+            Row(f"{at}: flows", one["flows_s"], "flows/s"),
+            Row(f"{at}: flows, beside the smallest", one["flows_ratio"], aim=0.9, at_most=False),
+            Row(f"{at}: CPU of a flow, beside the smallest", one["cpu_ratio"], aim=1.1),
+            Row(f"{at}: accept p50", one["accept_p50_ms"], "ms"),
+            Row(f"{at}: accept p99", one["accept_p99_ms"], "ms", aim=10),
+            Row(f"{at}: slowest list page", one["slowest_list_ms"], "ms", aim=50),
+            Row(f"{at}: file", one["file_mib"], "MiB"),
+            Row(f"{at}: resident", one["rss_mib"], "MiB"),
+        ]
+    return rows
+
+
+def start(found: Json) -> list[Row]:
+    return [
+        Row("`crossdock --version`, CPU", found["version_cpu_ms"], "ms", aim=150),
+        Row("`crossdock --version`, wall", found["version_wall_ms"], "ms"),
+        Row("`crossdock serve` until ready", found["ready_ms"], "ms", aim=1000),
+        Row("`crossdock serve` until ready, CPU", found["ready_cpu_ms"], "ms"),
+        Row("resident while idle", found["idle_rss_mib"], "MiB", aim=90),
+    ]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A bench: how it is run in full and in short, and what of its JSON is shown."""
+
+    title: str
+    full: Sequence[str]
+    short: Sequence[str]
+    rows: Callable[[Json], list[Row]]
+
+
+BENCHES = {
+    "intake": Bench("What a durable yes to a webhook costs", ["--rounds", "9"], ["--rounds", "3"], intake),
+    "flow": Bench("What durability costs a flow", ["--rounds", "5"], ["--flows", "500", "--latency-ms", "0"], flow),
+    "journal": Bench("Group commit", ["--seconds", "3"], ["--seconds", "1"], journal),
+    "growth": Bench("Growth", ["--rounds", "5"], ["--sizes", "1000,100000", "--flows", "300"], growth),
+    "start": Bench("Start", ["--rounds", "10"], ["--rounds", "5"], start),
+}
+
+
+def measured(name: str, *, short: bool) -> list[str]:
+    """The section of one bench, in Markdown."""
+    bench = BENCHES[name]
+    arguments = list(bench.short if short else bench.full)
+    command = f"python bench/{name}.py {' '.join(arguments)}"
+    print(f"{command} …", file=sys.stderr)
+    given = [sys.executable, str(HERE / f"{name}.py"), *arguments, "--json"]
+    done = subprocess.run(given, stdout=subprocess.PIPE, text=True)
+    lines = [f"## {bench.title}", "", f"`{command}`", ""]
+    if done.returncode:
+        return [*lines, f"**It failed** with exit code {done.returncode}.", ""]
+    rows = bench.rows(json.loads(done.stdout.splitlines()[-1]))
+    return [*lines, *_table(["", "aim", "measured", ""], [row.cells() for row in rows]), ""]
+
+
+def peers(path: Path) -> list[str]:
+    """What others do on the same work, as their own bench wrote it down; nothing if it did not."""
+    if not path.exists():
+        return []
+    told = json.loads(path.read_text())
+    rows = told["rows"] if isinstance(told, dict) else told
+    note = told.get("note", "") if isinstance(told, dict) else ""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [[str(row.get(name, "")) for name in names] for row in rows]
+    return ["## Others on the same work", "", *([note, ""] if note else []), *_table(names, cells), ""]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
+    return [line.replace("|  |", "| |") for line in lines]
+
+
+def machine() -> list[str]:
+    """Where and with what it was measured."""
+    info = Path("/proc/cpuinfo").read_text()
+    model = info.partition("model name")[2].partition("\n")[0].strip("\t :") or platform.machine()
+    load = os.getloadavg()[0]
+    told = {
+        "commit": _commit(),
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "CPU": f"{model}, {os.cpu_count()} cores",
+        "kernel": f"{platform.system()} {platform.release()}",
+        "file system": _file_system(Path.cwd()),
+        "Python, SQLite": f"{platform.python_version()}, {sqlite3.sqlite_version}",
+        "load before it began": f"{load:.2f}" + (" (others were at work on this machine)" if load > 0.5 else ""),
+    }
+    return [*_table(["", ""], [[name, value] for name, value in told.items()]), ""]
+
+
+def _commit() -> str:
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=HERE, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short", "HEAD") + (" with changes" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _file_system(path: Path) -> str:
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    holding = [(len(at), kind) for _, at, kind, *_ in mounts if path.resolve().is_relative_to(at)]
+    return max(holding)[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("benches", nargs="*", metavar="bench", help=f"of {', '.join(BENCHES)}; default: all")
+    parser.add_argument("--short", action="store_true", help="a few minutes, and printed")
+    parser.add_argument("--out", type=Path, help="the file to write (default: bench/RESULTS.md, with --short none)")
+    parser.add_argument("--peers", type=Path, default=HERE / "peers" / "results.json", help="what peers measured")
+    options = parser.parse_args()
+    if unknown := set(options.benches) - BENCHES.keys():
+        parser.error(f"there is no bench {', '.join(sorted(unknown))}")
+    lines = ["# Results", "", "Written by `bench/results.py`; [README.md](README.md) says what is measured.", ""]
+    lines += machine()
+    for name in options.benches or BENCHES:
+        lines += measured(name, short=options.short)
+    text = "\n".join([*lines, *peers(options.peers)]).rstrip() + "\n"
+    out = options.out or (None if options.short else HERE / "RESULTS.md")
+    if out is None:
+        print(text, end="")
+    else:
+        out.write_text(text)
+    if "**It failed**" in text:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
