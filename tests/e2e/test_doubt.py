@@ -92,6 +92,7 @@ async def test_a_refused_repeat_of_the_write_back_does_not_leave_the_first_one_s
 
 
 async def test_a_row_that_nobody_can_read_is_told_and_keeps_no_other_run_waiting(firm: Any) -> None:
+    firm.checked = False
     firm.flow["retry"] = {"attempts": 3, "first": "3s", "factor": 1, "max": "3s"}
     firm.write()
     await firm.server.start()

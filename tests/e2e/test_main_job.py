@@ -75,6 +75,7 @@ async def test_a_bad_sku_leaves_nothing_and_tells_a_person_once_and_a_replay_mak
 
 async def test_a_rollback_leaves_a_customer_alone_that_was_there_before(firm: Any) -> None:
     made = await firm.sandbox.simulators["quickbooks"].trigger("customer.create", {"DisplayName": "Oldco"})
+    firm.by_hand()
     before = made["customer"]
     await firm.server.start()
     lines = [{"code": "NOPE-1", "name": "Unknown", "quantity": 1, "unit_price": "5.00"}]

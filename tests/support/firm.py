@@ -16,8 +16,11 @@ from typing import Any
 
 import httpx
 import yaml
+from crossdock.journal.opening import open_journal
 from crossdock.plugins import load_plugins
 from crossdock.sandbox import Sandbox
+from crossdock.testing import assert_nothing_lost, standing
+from crossdock.testing.story import Place
 from crossdock_sdk import jsonio
 from crossdock_sdk.testing import serve
 
@@ -109,6 +112,31 @@ class Firm:
     server: Server
     client: httpx.AsyncClient
     routing: dict[str, Any]
+    before: set[Place] = field(default_factory=set)
+    """What stood at the vendors before the first event, or was made there by hand since."""
+
+    checked: bool = True
+    """False where a test spoils the journal itself."""
+
+    @property
+    def vendors(self) -> dict[str, Any]:
+        return {name: self.sandbox.simulators[connector] for name, connector in NAMES.items()}
+
+    def by_hand(self) -> None:
+        """Say that what stands at the vendors by now is no run's."""
+        self.before |= standing(self.vendors)
+
+    async def check(self, *, at_rest: bool = False) -> None:
+        """Hold all promises against the journal and the vendors; the server may be running."""
+        path = self.server.folder / "crossdock.db"
+        if not self.checked or not path.exists():
+            return
+        journal = open_journal(f"sqlite:///{path}", redact=str)
+        await journal.open()
+        try:
+            await assert_nothing_lost(journal, self.vendors, before=self.before, at_rest=at_rest)
+        finally:
+            await journal.close()
 
     def write(self) -> None:
         """Write the routing file as it is in `routing` now."""
@@ -234,6 +262,8 @@ async def open_firm(folder: Path, **env: str) -> AsyncIterator[Firm]:
         firm = Firm(sandbox, server, client, routing)
         firm.write()
         firm.subscribe()
+        firm.before = standing(firm.vendors)
         yield firm
         if server.process is not None:
             await server.end()
+        await firm.check()

@@ -44,13 +44,18 @@ def against_vendors(stories: Sequence[Story], simulators: Mapping[str, Simulator
     for claim in claims:
         if claim.state.phase in _STANDS:
             owners[claim.place].append(claim)
-            yield from _stands(claim, there.get(claim.place))
+    for place, standing in owners.items():
+        one = there.get(place)
+        # What several have written to is as the last of them left it.
+        for claim in standing if one is None or one.made else standing[-1:]:
+            yield from _stands(claim, one)
     for claim in claims:
         if claim.state.phase is Phase.UNDONE and claim.made and not owners[claim.place]:
             one = there.get(claim.place)
             if one is not None and one.made:
                 yield f"{claim}: it says it is undone, and it stands"
-    yield from _shared(owners)
+    written_to = {place for place, one in there.items() if not one.made}
+    yield from _shared({place: standing for place, standing in owners.items() if place not in written_to})
     yield from _orphans(stories, {place for place, one in there.items() if one.made} - before - set(owners))
 
 
