@@ -61,6 +61,7 @@ def intake(found: Json) -> list[Row]:
         Row("p50 at 200/s", found["p50_ms_at_200"], "ms"),
         Row("p99 at 200/s", found["p99_ms_at_200"], "ms", aim=10),
         Row("p99 at 200/s of the server that only answers", found["plain_p99_ms_at_200"], "ms"),
+        Row("p99 of one commit of plain SQLite, meanwhile", found["commit_p99_ms"], "ms"),
         Row("p50 over 64 connections", found["p50_ms_saturated"], "ms"),
         Row("p99 over 64 connections", found["p99_ms_saturated"], "ms"),
         Row("p50 at 200/s, runner at work", work["p50_ms_at_200"], "ms"),
