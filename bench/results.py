@@ -3,7 +3,7 @@
     python bench/results.py [intake flow journal growth start] [--short] [--out FILE] [--peers FILE]
 
 Without names all of them run, one after the other. The full run takes about fifteen minutes and writes
-`bench/RESULTS.md`; `--short` takes about four, stops growing at 100,000 runs, and prints. Peers are shown if their
+`bench/RESULTS.md`; `--short` takes about three, stops growing at 100,000 runs, and prints. Peers are shown if their
 file is there: a JSON list of flat objects, one a peer, or an object with such a list as `rows` and a text as `note`.
 """
 
