@@ -118,7 +118,10 @@ async def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
         took[name].append(options.flows / (time.perf_counter() - start))
         cpu[name].append((cpu_seconds() - used) / options.flows * 1000)
 
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as one, tempfile.TemporaryDirectory(dir=Path.cwd()) as two:
+    with (
+        tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as one,
+        tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as two,
+    ):
         traced = Durable(Path(one), url, tracing=True)
         untraced = Durable(Path(two), url, tracing=False)
         await traced.runtime.start()

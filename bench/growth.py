@@ -200,6 +200,7 @@ def served(places: dict[int, Path], options: argparse.Namespace) -> dict[int, di
         lists = {name: round(statistics.median(times), 2) for name, times in pages[size].items()}
         median = {name: round(statistics.median(accepts[size, name]), 2) for name in ("p50_ms", "p99_ms")}
         found[size] = {
+            "accept_ratio": _ratio(accepts[size, "p50_ms"], accepts[options.sizes[0], "p50_ms"]),
             "accept_p50_ms": median["p50_ms"],
             "accept_p99_ms": median["p99_ms"],
             "list_ms": lists,
@@ -248,13 +249,14 @@ def main() -> None:
     options = parser.parse_args()
     if any(size < TEMPLATE for size in options.sizes):
         parser.error(f"a size is {TEMPLATE} at least")
-    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+    with tempfile.TemporaryDirectory(prefix=".bench-", dir=options.folder) as name:
         rows = measure(Path(name), options)
     for row in rows:
         print(
             f"{row['runs']:>9,} runs: {row['flows_s']} flows/s ({row['flows_ratio']} of the smallest's),"
             f" {row['cpu_ms_per_flow']} ms CPU a flow ({row['cpu_ratio']}); accept p50"
-            f" {row['accept_p50_ms']} ms, p99 {row['accept_p99_ms']} ms; slowest list {row['slowest_list_ms']} ms;"
+            f" {row['accept_p50_ms']} ms ({row['accept_ratio']}), p99 {row['accept_p99_ms']} ms;"
+            f" slowest list {row['slowest_list_ms']} ms;"
             f" {row['file_mib']:,} MiB on disk, {row['rss_mib']} MiB resident"
         )
         print(f"{'':9}  lists, ms: " + ", ".join(f"{name} {ms}" for name, ms in row["list_ms"].items()))

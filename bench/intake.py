@@ -142,7 +142,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2, help="of each measurement")
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as one, tempfile.TemporaryDirectory(dir=Path.cwd()) as two:
+    with (
+        tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as one,
+        tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as two,
+    ):
         alone = accept_only(Path(one), options)
         working = with_the_runner(Path(two), options)
     print(

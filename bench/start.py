@@ -102,7 +102,7 @@ def measure(rounds: int) -> dict[str, Any]:
     versions = [version() for _ in range(rounds)]
     starts = []
     for _ in range(max(rounds // 3, 1)):
-        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        with tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as folder:
             starts.append(serve(Path(folder)))
     return {
         "version_cpu_ms": round(statistics.median(cpu for cpu, _ in versions)),
