@@ -21,6 +21,8 @@ import httpx
 import pytest
 from crossdock_sdk import AmbiguousError, ApiClient, ConnectorError, Context, TransientError
 from crossdock_sdk.http import wire
+from crossdock_sdk.http.adapter import OverHttpx
+from crossdock_sdk.http.layer import Request
 from crossdock_sdk.http.transport import never_sent
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -441,14 +443,24 @@ async def test_a_cancelled_request_frees_its_place_and_its_socket() -> None:
         (RuntimeError("unheard of"), False),
     ],
 )
-def test_httpx_own_transport_is_believed_about_the_connection(error: Exception, proven: bool) -> None:
-    assert never_sent(error) is proven
+async def test_httpx_own_transport_is_believed_about_the_connection(error: Exception, proven: bool) -> None:
+    assert never_sent(await met_over_httpx(error)) is proven
 
 
-def test_a_connect_class_with_a_lost_connection_as_its_cause_proves_nothing() -> None:
+async def test_a_connect_class_with_a_lost_connection_as_its_cause_proves_nothing() -> None:
     told = httpx.ConnectTimeout("Server disconnected")
     told.__cause__ = aiohttp.ServerDisconnectedError()
-    assert not never_sent(told)
+    assert not never_sent(await met_over_httpx(told))
+
+
+async def met_over_httpx(error: Exception) -> Exception:
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise error
+
+    request = Request("GET", "http://crm.example/", {}, None, False, "http://crm.example/")
+    with pytest.raises(type(error) if not isinstance(error, httpx.TransportError) else Exception) as caught:
+        await OverHttpx(httpx.MockTransport(fail)).exchange(request, 1, 1)
+    return caught.value
 
 
 async def test_a_foreign_exception_of_a_replaced_transport_never_gets_out() -> None:

@@ -30,6 +30,10 @@ from crossdock.recorder import Job, Outcome, Recorder
 from crossdock.saga import settles
 from crossdock.state import LegState, evolve, leg_key, undecided
 
+_UNDER_WAY = 409
+"""What a vendor that keeps keys answers to a repeat while the first request is still at work (Stripe; the IETF's draft
+on the Idempotency-Key header, 2.6). It refuses nothing, and settles nothing."""
+
 
 @dataclass(slots=True)
 class Legs:
@@ -235,6 +239,8 @@ def _as_a_read(seen: Checkpoint, passing: Set[str]) -> Checkpoint:
 def _with_doubt(failed: Checkpoint, action: Action[Any], *, repeated: bool) -> Checkpoint:
     """The failure of a write with what it leaves open, by how the action can be asked again."""
     error = failed.data["error"]
+    if repeated and action.redo == "native_key" and error.get("status") == _UNDER_WAY:
+        return replace(failed, data={**failed.data, "error": error | {"kind": "transient"}})
     if repeated and not settles(action.redo, error["kind"]):
         return replace(failed, data={**failed.data, "unsettled": True})
     if error["kind"] == "unavailable" and action.redo == "unsafe":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import traceback as tracebacks
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from typing import Any, Literal
@@ -63,12 +63,15 @@ class Registry:
         )
 
 
-def load_plugins(*, extra: Sequence[object] = (), entry_points: Iterable[EntryPoint] | None = None) -> Registry:
+def load_plugins(
+    *, extra: Sequence[object] = (), entry_points: Iterable[EntryPoint] | None = None, simulators: bool = True
+) -> Registry:
     """Load every entry point of the group `crossdock`, then `extra`: modules (or objects) with hooks.
 
-    No plugin makes this raise: one that cannot be loaded is in `Registry.plugins` with its error.
+    Without `simulators` they are not asked for, and what only they need is not imported. No plugin makes this raise:
+    one that cannot be loaded is in `Registry.plugins` with its error.
     """
-    loader = _Loader()
+    loader = _Loader(set() if simulators else {"crossdock_simulators"})
     loader.add("log", "crossdock", _version("crossdock"), lambda: log_notifier)
     found = importlib.metadata.entry_points(group=GROUP) if entry_points is None else entry_points
     for point in sorted(found, key=lambda p: (p.dist.name if p.dist else "", p.name)):
@@ -80,7 +83,8 @@ def load_plugins(*, extra: Sequence[object] = (), entry_points: Iterable[EntryPo
 
 
 class _Loader:
-    def __init__(self) -> None:
+    def __init__(self, unasked: Set[str]) -> None:
+        self._unasked = unasked
         self._manager = pluggy.PluginManager(GROUP)
         self._manager.add_hookspecs(hookspecs)
         self._plugins: list[Plugin] = []
@@ -140,7 +144,8 @@ class _Loader:
         others = [p for p in self._manager.get_plugins() if p is not plugin]
         answers: dict[str, list[object]] = {}
         for caller in self._manager.get_hookcallers(plugin) or []:
-            answers[caller.name] = self._manager.subset_hook_caller(caller.name, others)()
+            if caller.name not in self._unasked:
+                answers[caller.name] = self._manager.subset_hook_caller(caller.name, others)()
         return answers
 
     def _refuse_taken(self, brought: Contribution) -> None:

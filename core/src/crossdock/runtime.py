@@ -64,7 +64,7 @@ class Crossdock:
         self.rng = rng or random.SystemRandom()
         self._adjust = adjust
         self._env = env
-        self.registry = registry or load_plugins()
+        self.registry = registry or load_plugins(simulators=False)
         self.redactor = Redactor()
         self.redactor.add(*settings.secrets())
         self.telemetry = Telemetry("crossdock", self.redactor, env=env)

@@ -193,3 +193,13 @@ async def test_an_update_in_doubt_is_repeated_by_a_replay_with_what_is_true_now(
         h.app.runner.wake()
         await h.rests(again, "succeeded")
         assert vendor.calls("put.update")[-1] == ("put.update", "apply", "99", "N-key.create-2")
+
+
+async def test_a_repeat_that_meets_the_first_request_still_at_work_is_no_refusal(
+    house: Callable[..., Any], vendor: Any
+) -> None:
+    vendor.script["key.create.apply"] = [AmbiguousError("no answer in time")]
+    vendor.script["key.create.before"] = [None, RejectedError("at work", status=409)]
+    async with house({"a": leg("key.create")}) as h:
+        row = await h.rests(await h.win(), "succeeded", "rolled_back", "dead")
+        assert (row.status, list(vendor.standing)) == ("succeeded", ["key.create-1"])

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from crossdock_asana import AsanaConfig, AsanaConnection, AsanaSimulator
+from crossdock_asana import AsanaConfig, AsanaConnection
+from crossdock_asana.simulator import AsanaSimulator
 from crossdock_asana.sink import TaskComplete, TaskCreate, TaskUpdateAction
 from crossdock_sdk import Context
 from crossdock_sdk.testing import Fault, serve

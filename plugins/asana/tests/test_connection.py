@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from crossdock_asana import AsanaConfig, AsanaConnection, AsanaSimulator, AsanaSink
+from crossdock_asana import AsanaConfig, AsanaConnection, AsanaSink
+from crossdock_asana.simulator import AsanaSimulator
 from crossdock_asana.sink import TaskComplete, TaskCreate
 from crossdock_sdk import (
     AmbiguousError,

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from crossdock_sdk import Alert, Context, LegReport
 from crossdock_sdk.testing import Fault, serve
-from crossdock_slack import SlackConfig, SlackConnection, SlackNotifier, SlackSimulator
+from crossdock_slack import SlackConfig, SlackConnection, SlackNotifier
+from crossdock_slack.simulator import SlackSimulator
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

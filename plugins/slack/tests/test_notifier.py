@@ -18,8 +18,8 @@ from crossdock_sdk import (
     jsonio,
 )
 from crossdock_sdk.testing import serve
-from crossdock_slack import SlackConfig, SlackConnection, SlackNotifier, SlackSimulator
-from crossdock_slack.simulator import BOT_TOKEN, HOOK
+from crossdock_slack import SlackConfig, SlackConnection, SlackNotifier
+from crossdock_slack.simulator import BOT_TOKEN, HOOK, SlackSimulator
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from crossdock_sdk import Alert, AmbiguousError, ConnectorError, Context, RejectedError, TransientError
 from crossdock_sdk.testing import FaultTransport
-from crossdock_slack import SlackConfig, SlackConnection, SlackNotifier, SlackSimulator
+from crossdock_slack import SlackConfig, SlackConnection, SlackNotifier
+from crossdock_slack.simulator import SlackSimulator
 
 ALERT = Alert(id="a1", title="it failed", at=datetime(2026, 11, 23, tzinfo=UTC), run="r1", payload={"x": "y" * 9000})
 

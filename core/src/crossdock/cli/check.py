@@ -30,7 +30,7 @@ def check(
 
     path = options.settings(file).config
     try:
-        loaded = load(path, env=os.environ, registry=load_plugins())
+        loaded = load(path, env=os.environ, registry=load_plugins(simulators=False))
     except ConfigProblems as wrong:
         _warn(wrong.warnings)
         if json:

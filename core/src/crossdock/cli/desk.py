@@ -123,7 +123,7 @@ class JournalDesk:
         from crossdock.plugins import load_plugins
         from crossdock.program import Programs
 
-        return Programs(self._journal, load_plugins(), lambda: _connectors(self._settings))
+        return Programs(self._journal, load_plugins(simulators=False), lambda: _connectors(self._settings))
 
     async def _act(self, run: str, what: str, *more: Any) -> Shown:
         from crossdock.operations import NotPossibleError, Operations
@@ -146,7 +146,7 @@ class JournalDesk:
         from crossdock.config.load import load
         from crossdock.plugins import load_plugins
 
-        loaded = load(self._settings.config, env=os.environ, registry=load_plugins())
+        loaded = load(self._settings.config, env=os.environ, registry=load_plugins(simulators=False))
         compiled = loaded.flows.get(row.flow)
         if compiled is None:
             return None

@@ -42,7 +42,7 @@ def plan(
     if (event is None) == (record is None):
         raise misused("give --id of a record at the source, or --event with records as JSON; one of the two")
     settings = options.settings(config)
-    registry = load_plugins()
+    registry = load_plugins(simulators=False)
     loaded = load(settings.config, env=os.environ, registry=registry)
     compiled, spec = _flow(loaded, registry, flow)
     redactor = _redactor(settings, loaded)

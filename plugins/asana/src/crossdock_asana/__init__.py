@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from crossdock_sdk import hookimpl
 
 from crossdock_asana.connection import AsanaConfig, AsanaConnection
-from crossdock_asana.simulator import AsanaSimulator
 from crossdock_asana.sink import AsanaSink
 
-__all__ = ("AsanaConfig", "AsanaConnection", "AsanaSimulator", "AsanaSink")
+if TYPE_CHECKING:
+    from crossdock_asana.simulator import AsanaSimulator
+
+__all__ = ("AsanaConfig", "AsanaConnection", "AsanaSink")
 
 
 @hookimpl
@@ -18,4 +22,7 @@ def crossdock_sinks() -> list[type[AsanaSink]]:
 
 @hookimpl
 def crossdock_simulators() -> list[type[AsanaSimulator]]:
+    # Imported here, so that a server that never simulates does not load what only a simulator needs.
+    from crossdock_asana.simulator import AsanaSimulator
+
     return [AsanaSimulator]

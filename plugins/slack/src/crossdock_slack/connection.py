@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -26,7 +26,9 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from crossdock_slack.blocks import File, Message
 from crossdock_slack.errors import refusal, translated
-from crossdock_slack.session import TransportSession
+
+if TYPE_CHECKING:
+    from crossdock_slack.session import TransportSession
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 _CODE = re.compile(r"[a-z][a-z_]{1,60}")
@@ -152,6 +154,9 @@ class SlackConnection(Connection):
         if self._closed:
             raise TransientError(f"connection {self.context.name} is closed")
         if self._session is None and self.context.transport is not None:
+            # Only here, for it needs httpx, which a server does without.
+            from crossdock_slack.session import TransportSession
+
             self._session = TransportSession(self.context.transport)
         if self._session is None:
             connector = aiohttp.TCPConnector(force_close=True)

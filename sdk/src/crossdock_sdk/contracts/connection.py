@@ -9,12 +9,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from crossdock_sdk.redaction import Redactor
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class ConnectionConfig(BaseModel):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import httpx
 
 from crossdock_sdk.http.layer import Request
+from crossdock_sdk.http.wire import NotSentError
+
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
 
 WRITE = "crossdock.write"
 """Request extension: True if the request may change something at the vendor."""
@@ -22,7 +25,14 @@ class OverHttpx:
         self._transport = transport
 
     async def exchange(self, request: Request, connect: float, silence: float) -> tuple[int, dict[str, str], bytes]:
-        """As `Wire.exchange`; raises what the transport raises, and `httpx.InvalidURL`."""
+        """As `Wire.exchange`. Raises `NotSentError`, or what the transport raises."""
+        try:
+            response = await self._response(request, connect, silence)
+        except _NEVER_SENT as error:
+            raise NotSentError(str(error)) from error
+        return response.status_code, {name.lower(): value for name, value in response.headers.items()}, response.content
+
+    async def _response(self, request: Request, connect: float, silence: float) -> httpx.Response:
         times = httpx.Timeout(silence, connect=connect, pool=connect).as_dict()
         extensions = {WRITE: request.write, "timeout": times}
         asked = httpx.Request(
@@ -33,7 +43,7 @@ class OverHttpx:
             await response.aread()
         finally:
             await response.aclose()
-        return response.status_code, {name.lower(): value for name, value in response.headers.items()}, response.content
+        return response
 
     async def close(self) -> None:
         await self._transport.aclose()

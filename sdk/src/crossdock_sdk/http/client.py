@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-import httpx
+from yarl import URL
 
 from crossdock_sdk import jsonio
 from crossdock_sdk.contracts.connection import Context
 from crossdock_sdk.errors import ConfigError, ConnectorError, RejectedError
-from crossdock_sdk.http.adapter import OverHttpx
 from crossdock_sdk.http.auth import Auth, Authorised
 from crossdock_sdk.http.errors import default_error, settled
 from crossdock_sdk.http.layer import Request
@@ -22,7 +21,10 @@ from crossdock_sdk.http.reply import Reply
 from crossdock_sdk.http.resend import ReadResend
 from crossdock_sdk.http.tracing import Traced
 from crossdock_sdk.http.transport import Network
-from crossdock_sdk.http.wire import AiohttpWire
+from crossdock_sdk.http.wire import AiohttpWire, Wire
+
+if TYPE_CHECKING:
+    import httpx
 
 Errors = Callable[[Reply], ConnectorError | None]
 
@@ -62,8 +64,7 @@ class ApiClient:
         self._errors = errors
         self._pause = pause
         self._headers = _HEADERS | {name.lower(): value for name, value in (headers or {}).items()}
-        given = context.transport
-        wire = partial(AiohttpWire, limits.concurrency) if given is None else lambda: OverHttpx(given())
+        wire = partial(AiohttpWire, limits.concurrency) if context.transport is None else over_httpx(context.transport)
         traced = Traced(Network(wire, context.redactor, timeout), context.tracer_provider)
         self._limited = Limited(traced, limits, context.now, sleep=context.sleep)
         self._stack = Authorised(ReadResend(self._limited), auth)
@@ -140,7 +141,7 @@ class ApiClient:
             url = url if _PLAIN.fullmatch(url) and "/." not in url else _encoded(url)
             shown = self._context.redactor.text(url)
             return Request(method, url, named, body, method not in _READS, shown)
-        except (TypeError, ValueError, httpx.InvalidURL) as error:
+        except (TypeError, ValueError) as error:
             told = self._context.redactor.text(str(error))
         raise RejectedError(f"{method} {self._context.redactor.text(path)}: not sent, it cannot be encoded: {told}")
 
@@ -162,8 +163,10 @@ class ApiClient:
 
 @lru_cache(1024)
 def _encoded(url: str) -> str:
-    """The URL as it is sent. Raises `httpx.InvalidURL`."""
-    return str(httpx.URL(url))
+    """The URL as it is sent. Raises `ValueError`."""
+    if not url.isprintable():
+        raise ValueError("a URL has no control characters")
+    return str(URL(url))
 
 
 def _header(value: str) -> str:
@@ -174,13 +177,25 @@ def _header(value: str) -> str:
     return value
 
 
+def over_httpx(transport: Callable[[], httpx.AsyncBaseTransport]) -> Callable[[], Wire]:
+    """A wire through an httpx transport. httpx is imported for it alone: a server does without, and starts sooner."""
+
+    def make() -> Wire:
+        from crossdock_sdk.http.adapter import OverHttpx
+
+        return OverHttpx(transport())
+
+    return make
+
+
 def checked_url(url: str, name: str) -> str:
     """The URL without a trailing slash. Raises `ConfigError`, which says what `name` must be."""
     try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        parsed = httpx.URL("")
-    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo or parsed.query or parsed.fragment:
+        parsed = URL(url)
+        good = parsed.scheme in ("http", "https") and bool(parsed.host) and parsed.port is not None
+    except ValueError:
+        good = False
+    if not good or parsed.user is not None or parsed.password is not None or "?" in url or "#" in url:
         raise ConfigError(f"{name} must be http(s)://host[:port][/path], without user, query or fragment")
     return url.rstrip("/")
 

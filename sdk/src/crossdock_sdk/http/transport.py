@@ -11,13 +11,12 @@ import asyncio
 from collections.abc import Callable
 
 import aiohttp
-import httpx
 
 from crossdock_sdk.crashpoints import reach
 from crossdock_sdk.errors import AmbiguousError, ConnectorError, TransientError
 from crossdock_sdk.http.layer import Request
 from crossdock_sdk.http.reply import Reply, endpoint
-from crossdock_sdk.http.wire import ConnectionLostError, Wire
+from crossdock_sdk.http.wire import ConnectionLostError, NotSentError, Wire
 from crossdock_sdk.redaction import Redactor
 
 DRIP = 2
@@ -26,13 +25,6 @@ _CONNECT_SECONDS = 10.0
 _TOLD = 200
 
 _AIOHTTP_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
-_HTTPX_NEVER_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
-)
 
 
 class Network:
@@ -98,8 +90,9 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _telling(error: BaseException) -> BaseException:
-    """The link that says most to a person: aiohttp's innermost, else the one that was caught."""
-    return next((link for link in reversed(_chain(error)) if isinstance(link, aiohttp.ClientError)), error)
+    """The link that says most to a person: aiohttp's innermost, else what the wire met."""
+    met = error.__cause__ if isinstance(error, NotSentError) and error.__cause__ else error
+    return next((link for link in reversed(_chain(error)) if isinstance(link, aiohttp.ClientError)), met)
 
 
 def never_sent(error: BaseException) -> bool:
@@ -107,4 +100,4 @@ def never_sent(error: BaseException) -> bool:
     for link in _chain(error):
         if isinstance(link, aiohttp.ClientError):
             return isinstance(link, _AIOHTTP_NEVER_SENT)
-    return isinstance(error, _HTTPX_NEVER_SENT)
+    return isinstance(error, NotSentError)

@@ -7,13 +7,14 @@ Here aiohttp's own exceptions come through as they are, for `crossdock_sdk.http.
 
 from __future__ import annotations
 
+import os
 import ssl
 import zlib
 from functools import cache
 from typing import Protocol
 
 import aiohttp
-import httpx
+import certifi
 from aiohttp.client_middlewares import ClientHandlerType
 from yarl import URL
 
@@ -31,6 +32,10 @@ class ConnectionLostError(aiohttp.ClientError):
 
 class UnreadableReplyError(Exception):
     """Says that a reply is not in the coding that it names."""
+
+
+class NotSentError(Exception):
+    """Says that no byte of a request left; its cause is what the wire met."""
 
 
 class ReplyTooLargeError(Exception):
@@ -130,7 +135,10 @@ def _timeout(connect: float, silence: float) -> aiohttp.ClientTimeout:
 @cache
 def _ssl_context() -> ssl.SSLContext:
     """One for all clients, for it takes long to load. Honours `SSL_CERT_FILE` and `SSL_CERT_DIR`."""
-    return httpx.create_ssl_context(trust_env=True)
+    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if file or folder:
+        return ssl.create_default_context(cafile=file or None, capath=folder or None)
+    return ssl.create_default_context(cafile=certifi.where())
 
 
 async def _no_silent_resend(request: aiohttp.ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
