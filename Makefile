@@ -2,7 +2,7 @@
 #   make demo [ARGS=…]   the whole thing against simulated vendors
 #   make test [ARGS=…]   all tests, or `make test ARGS="core/tests -k journal"`
 #   make kill            the test of random kills at its full size: 30 kills under 200 deals
-#   make reliability     the tests of crashes, cuts and several processes at their full size: half an hour
+#   make reliability     the tests of crashes, cuts and several processes at their full size: ten minutes
 #   make record          the recorded replies in tests/cassettes anew; tests/cassettes/README.md says against what
 #   make check           style, types, import rules
 #   make fmt             format, and fix what can be fixed
