@@ -47,6 +47,9 @@ class PoweredDisk(apsw.VFS):
         super().__init__(self.name, "")
 
     def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - SQLite's own name
+        if name is None:
+            # A temporary file, which nobody looks for after a cut.
+            return apsw.VFSFile("", name, flags)
         return _File(self.log, name, flags)
 
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
@@ -57,7 +60,7 @@ class PoweredDisk(apsw.VFS):
 class _File(apsw.VFSFile):
     def __init__(self, log: list[Operation], name: Any, flags: list[int]) -> None:
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
-        self._name = Path(path).name if path else ""
+        self._name = Path(path).name
         self._log = log
         super().__init__("", name, flags)
 

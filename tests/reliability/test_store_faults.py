@@ -158,5 +158,17 @@ async def test_a_journal_in_trouble_loses_and_doubles_nothing(inside: Inside, na
     ]
 
 
+async def test_an_idle_server_says_that_it_takes_no_webhooks_and_that_it_does_again(inside: Inside) -> None:
+    firm = inside.firm
+    firm.sandbox.simulators["pipedrive"].delays = []
+    async with a_disk_that_fails("xSync", sqlite3.SQLITE_IOERR)(inside):
+        await firm.win("Lost to the vendor's patience", customer="Nobody")
+        await until(lambda: 503 in inside.webhooks)
+        status, journal = await inside.readyz()
+        assert (status, "the database failed" in journal) == (503, True)
+    await until(lambda: _ready(inside))
+    assert await firm.runs() == []
+
+
 async def _ready(inside: Inside) -> bool:
     return (await inside.readyz()) == (200, "ok")

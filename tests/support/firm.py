@@ -63,6 +63,7 @@ class Server:
     name: str = "server"
     port: int = field(default_factory=free_port)
     process: asyncio.subprocess.Process | None = None
+    family: list[Server] = field(default_factory=list, repr=False)
 
     @property
     def url(self) -> str:
@@ -101,7 +102,17 @@ class Server:
 
     def beside(self, name: str, **env: str) -> Server:
         """Another process on the same folder, and so on the same journal and routing file."""
-        return Server(self.folder, self.env | env, name)
+        other = Server(self.folder, self.env | env, name, family=self.family)
+        self.family.append(other)
+        return other
+
+    async def end_all(self) -> None:
+        """End this one and all beside it that still run, also those that a failed test left standing still."""
+        for server in (self, *self.family):
+            if server.process is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    server.process.send_signal(signal.SIGCONT)
+                await server.end()
 
 
 @dataclass
@@ -263,7 +274,8 @@ async def open_firm(folder: Path, **env: str) -> AsyncIterator[Firm]:
         firm.write()
         firm.subscribe()
         firm.before = standing(firm.vendors)
-        yield firm
-        if server.process is not None:
-            await server.end()
+        try:
+            yield firm
+        finally:
+            await server.end_all()
         await firm.check()
