@@ -23,7 +23,6 @@ from story import Story, Won, story
 
 LONGEST = 4000
 """Actions after which a seed that has not come to rest never will."""
-LEASE = timedelta(seconds=150)
 _SHM = Path("/dev/shm")
 _DUE = """
 SELECT MIN(at) FROM (
@@ -153,8 +152,8 @@ class Driver:
         self._firm.taken.update(taken.runs)
 
     async def _claim(self) -> None:
-        app, clock = self._firm.app, self._firm.clock
-        for one in await app.journal.claim(app.runner.owner, self._random.randint(1, 4), clock(), LEASE):
+        app, few, lease = self._firm.app, self._random.randint(1, 4), self._firm.app.stepper.recorder.lease
+        for one in await app.journal.claim(app.runner.owner, few, self._firm.clock(), lease):
             task = asyncio.create_task(app.runner._drive(one))
             task.add_done_callback(lambda _: self._halted())
             await self._until_halt()
@@ -199,7 +198,7 @@ async def play(seed: int, folder: Path) -> Firm:
     async with firm(drawn, folder) as made:
         try:
             await Driver(made).play()
-            await assert_nothing_lost(made)
+            await assert_nothing_lost(made.app.journal, made.simulators, made)
             made.ends.update(row["status"] for row in made.select("SELECT status FROM runs"))
             made.ends["faults"] = sum(len(chaos.plan()) for chaos in made.faults.values())
             made.ends["kills"] = sum(len(lethal.kills) for lethal in made.lethal.values())
