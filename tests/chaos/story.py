@@ -42,7 +42,8 @@ class Won:
 class Story:
     """All that is drawn before anything happens.
 
-    `kill` is the chance that an exchange ends a performer; `forgetful` books do not honour a `requestid`.
+    `kill` is the chance that an exchange ends a performer; `forgetful` books do not honour a `requestid`;
+    `wishes` is how often a person replays a run, lets it go on, or cancels it.
     """
 
     seed: int
@@ -53,6 +54,7 @@ class Story:
     oauth: bool
     webhook: bool
     forgetful: bool
+    wishes: int
 
 
 def story(seed: int) -> Story:
@@ -77,6 +79,7 @@ def story(seed: int) -> Story:
         oauth=rng.random() < 0.5,
         webhook=rng.random() < 0.5,
         forgetful=forgetful,
+        wishes=rng.choice((0, 0, 2, 4)),
     )
 
 
