@@ -7,6 +7,7 @@ are interleaved in every way, and the same way each time. Time passes when nothi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from crossdock.intake import RefusedError
+from crossdock.operations import NotPossibleError, Operations
 from crossdock_sdk import WebhookRequest
 from crossdock_sdk.testing import shuffled_deliveries
 from firm import Firm, firm
@@ -23,8 +25,9 @@ from story import Story, Won, story
 
 LONGEST = 4000
 """Actions after which a seed that has not come to rest never will."""
-LEASE = timedelta(seconds=150)
 _SHM = Path("/dev/shm")
+_WISHFUL = 0.1
+_OPEN = frozenset({"queued", "running", "waiting", "held", "in_doubt", "rolling_back"})
 _DUE = """
 SELECT MIN(at) FROM (
   SELECT MIN(ready_at) AS at FROM runs WHERE turn = 1
@@ -72,6 +75,8 @@ class Driver:
         self._to_win_again: list[str] = []
         self._stormy = True
         self._reconnects = made.clock()
+        self._wishes = made.story.wishes
+        self._operations = Operations(made.app.journal, made.app.now, made.app.rng)
         made.app.runner._stepper = InTurn(made.app.stepper, self._turn)
 
     async def play(self) -> None:
@@ -92,6 +97,8 @@ class Driver:
                 self._firm.clock.now = max(due, self._firm.clock.now)
             elif self._stormy:
                 self._firm.clock.now = storm_ends
+            elif self._wishes:
+                await self._wish()
             else:
                 await self._firm.app.runner._trouble.tell_blocked()
                 if not self._possible():
@@ -106,6 +113,8 @@ class Driver:
             found.append(self._win_again)
         if self._firm.inbox:
             found.append(self._deliver)
+        if self._wishes and found and self._random.random() < _WISHFUL:
+            found.append(self._wish)
         due = self._next_due()
         if due is not None and due <= self._firm.clock():
             found += [self._claim, self._tell, self._probe]
@@ -136,6 +145,21 @@ class Driver:
         self._firm.clock.forward(self._random.choice((1, 90_000)))
         await crm.trigger("deal.won", deal)
 
+    async def _wish(self) -> None:
+        """A person replays any run, lets it go on, or cancels it; most of the time that run has failed."""
+        self._wishes -= 1
+        rows = self._firm.select("SELECT id, status FROM runs ORDER BY status = 'succeeded', ended_at IS NULL, no")
+        if not rows:
+            return
+        row = rows[0] if self._random.random() < 0.7 else self._random.choice(rows)
+        cancels = row["status"] in _OPEN and self._random.random() < 0.5
+        with contextlib.suppress(NotPossibleError):
+            if cancels:
+                await self._operations.cancel(row["id"])
+            else:
+                plan = self._firm.app.loaded.flows["deal-to-invoice"].plan_hash
+                await self._operations.replay(row["id"], plan)
+
     async def _deliver(self) -> None:
         """Deliveries that gathered come in any order, some of them twice, and some not yet."""
         gathered = shuffled_deliveries(self._firm.inbox, self._random.getrandbits(32))
@@ -153,8 +177,8 @@ class Driver:
         self._firm.taken.update(taken.runs)
 
     async def _claim(self) -> None:
-        app, clock = self._firm.app, self._firm.clock
-        for one in await app.journal.claim(app.runner.owner, self._random.randint(1, 4), clock(), LEASE):
+        app, few, lease = self._firm.app, self._random.randint(1, 4), self._firm.app.stepper.recorder.lease
+        for one in await app.journal.claim(app.runner.owner, few, self._firm.clock(), lease):
             task = asyncio.create_task(app.runner._drive(one))
             task.add_done_callback(lambda _: self._halted())
             await self._until_halt()
@@ -199,9 +223,10 @@ async def play(seed: int, folder: Path) -> Firm:
     async with firm(drawn, folder) as made:
         try:
             await Driver(made).play()
-            await assert_nothing_lost(made)
+            await assert_nothing_lost(made.app.journal, made.simulators, made)
             made.ends.update(row["status"] for row in made.select("SELECT status FROM runs"))
             made.ends["faults"] = sum(len(chaos.plan()) for chaos in made.faults.values())
+            made.ends["replays"] = len(made.select("SELECT 1 FROM runs WHERE replay_of IS NOT NULL"))
             made.ends["kills"] = sum(len(lethal.kills) for lethal in made.lethal.values())
         except Exception as error:
             raise AssertionError(f"seed {seed}: {error}\ninjected:\n{made.plan()}") from error

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from crossdock.journal.base import Journal
 from crossdock.state import FINAL, Phase, Run, fold
 from crossdock_sdk.testing import Simulator
 from firm import Firm
@@ -43,9 +44,8 @@ class Told:
         return f"run {self.row.id[-6:]} (deal {self.row.key}, {self.row.status})"
 
 
-async def assert_nothing_lost(firm: Firm) -> None:
-    """Raises `AssertionError` with everything that is wrong."""
-    journal = firm.app.journal
+async def assert_nothing_lost(journal: Journal, simulators: Mapping[str, Simulator], firm: Firm) -> None:
+    """Raises `AssertionError` with everything that is wrong; `firm` tells what was won, promised and said."""
     runs = []
     for (run_id,) in firm.select("SELECT id FROM runs ORDER BY no"):
         row, steps = await journal.run(run_id), await journal.steps(run_id)
@@ -55,7 +55,7 @@ async def assert_nothing_lost(firm: Firm) -> None:
             if step.kind == "apply" and step.phase == "intent":
                 keys[str(step.leg)].add(step.data["key"])
         runs.append(Told(row, fold(Run(id=run_id, root=row.root, replay_of=row.replay_of), steps), tuple(steps), keys))
-    things = list(standing(firm.simulators))
+    things = list(standing(simulators))
     checks = (
         _accepted_are_there(firm, runs),
         _at_rest(firm, runs),

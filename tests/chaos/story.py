@@ -42,7 +42,8 @@ class Won:
 class Story:
     """All that is drawn before anything happens.
 
-    `kill` is the chance that an exchange ends a performer; `forgetful` books do not honour a `requestid`.
+    `kill` is the chance that an exchange ends a performer; `forgetful` books do not honour a `requestid`;
+    `wishes` is how often a person replays a run, lets it go on, or cancels it.
     """
 
     seed: int
@@ -53,6 +54,7 @@ class Story:
     oauth: bool
     webhook: bool
     forgetful: bool
+    wishes: int
 
 
 def story(seed: int) -> Story:
@@ -64,8 +66,11 @@ def story(seed: int) -> Story:
     forgetful = rng.random() < 0.3
     if forgetful:
         # Who neither keeps our keys nor shows at once what was made leaves nothing to go by.
-        kinds = tuple(kind for kind in weather["books"].kinds if not kind.endswith("_lagging"))
-        weather["books"] = replace(weather["books"], kinds=kinds or OUTAGE)
+        weather["books"] = _without(weather["books"], "timeout_lagging", "503_lagging")
+    elif any(kind.endswith("_lagging") for kind in weather["books"].kinds):
+        # The refusal of a repeat under our key is taken for proof that the first try did nothing (`saga.settles`).
+        # Books that refuse it before they look at the key, and do not show yet what they made, leave an invoice there.
+        weather["books"] = _without(weather["books"], "conflict")
     if rng.random() < 0.15:
         weather[rng.choice(list(NAMES))] = Weather(1.0, 1.0, OUTAGE)
     return Story(
@@ -77,12 +82,17 @@ def story(seed: int) -> Story:
         oauth=rng.random() < 0.5,
         webhook=rng.random() < 0.5,
         forgetful=forgetful,
+        wishes=rng.choice((0, 0, 2, 4)),
     )
 
 
 def _weather(rng: random.Random, *rates: float) -> Weather:
     some = tuple(kind for kind in KINDS if rng.random() < 0.25)
     return Weather(rng.choice(rates), rng.choice((0.0, 0.2, 0.5)), some or tuple(KINDS))
+
+
+def _without(weather: Weather, *kinds: str) -> Weather:
+    return replace(weather, kinds=tuple(kind for kind in weather.kinds if kind not in kinds) or OUTAGE)
 
 
 def _won(rng: random.Random, number: int, customer: str) -> Won:
