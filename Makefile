@@ -46,7 +46,7 @@ kill: $(VENV)/.dev
 	CROSSDOCK_TEST_DEALS=200 CROSSDOCK_TEST_KILLS=30 $(BIN)/python -m pytest tests/e2e/test_kill.py $(ARGS)
 
 chaos: $(VENV)/.dev
-	@$(BIN)/python tests/chaos/run.py $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(ARGS)
+	@PYTHONPATH=tests/support $(BIN)/python -m chaos.run $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(ARGS)
 
 reliability: $(VENV)/.dev
 	CROSSDOCK_TEST_CUTS=5000 CROSSDOCK_TEST_SHARED_EVENTS=200 CROSSDOCK_TEST_PROCESSES=4 CROSSDOCK_TEST_STRIDE=1 \

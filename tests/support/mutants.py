@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from crossdock import legs, recorder, state
-from crossdock.journal import statements
+from crossdock.journal import statements, store
 from crossdock_sdk.redaction import Redactor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,6 +59,11 @@ def _no_dedupe() -> None:
     _replace("runs", "insert_event", "(:connection, :id,", "(:connection, :id || hex(randomblob(8)),")
 
 
+def _no_full_sync() -> None:
+    _replace("store", "pragmas", "PRAGMA synchronous = FULL", "PRAGMA synchronous = NORMAL")
+    store._SYNCHRONOUS_FULL = 1
+
+
 def _no_generation() -> None:
     real = state.leg_key
     legs.leg_key = lambda root, leg, generation: real(root, leg, 0)
@@ -98,6 +103,11 @@ MUTANTS = {
         "an event is stored once",
         _no_dedupe,
         ("core/tests/journal/test_intake.py::test_fifty_deliveries_of_one_event_at_once_start_one_run",),
+    ),
+    "sync": Mutant(
+        "a commit is on the disk before anybody hears of it",
+        _no_full_sync,
+        ("tests/reliability/test_power.py::test_what_was_acknowledged_outlives_every_cut[None]",),
     ),
     "generation": Mutant(
         "what was taken back is made anew under another key",

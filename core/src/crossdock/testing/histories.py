@@ -27,6 +27,7 @@ def lost(stories: Sequence[Story], accepted: Collection[tuple[str, str]]) -> Ite
 
 def endings(stories: Sequence[Story], at_rest: bool) -> Iterator[str]:
     """A run ends once, with what it says it ended with, or it waits for a person who was told."""
+    for_a_person = {(story.row.flow, story.row.key) for story in stories if story.row.status in _FOR_A_PERSON}
     for story in stories:
         name, status = f"run {story.row.id}", Status(story.row.status)
         ends = [step for step in story.steps if step.kind == "end"]
@@ -36,10 +37,15 @@ def endings(stories: Sequence[Story], at_rest: bool) -> Iterator[str]:
             yield f"{name} went on after its end"
         if (status in FINAL) != bool(ends) or (ends and ends[-1].phase != status):
             yield f"{name} is {status}, and its last step is {_shown(story.steps[-1:])}"
-        if at_rest and status not in FINAL | _FOR_A_PERSON:
+        behind = (story.row.flow, story.row.key) in for_a_person or (for_a_person and _wants_lock(story))
+        if at_rest and status not in FINAL | _FOR_A_PERSON and not behind:
             yield f"{name} makes no progress: it is {status} ({story.row.error})"
         if status is Status.SUCCEEDED:
             yield from _unwritten(story)
+
+
+def _wants_lock(story: Story) -> bool:
+    return (story.row.waits_for or "").startswith("lock:")
 
 
 def _unwritten(story: Story) -> Iterator[str]:

@@ -15,13 +15,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from chaos.firm import Firm, firm
+from chaos.invariants import assert_as_told
+from chaos.story import Story, Won, story
 from crossdock.intake import RefusedError
 from crossdock.operations import NotPossibleError, Operations
+from crossdock.testing import assert_nothing_lost, standing
 from crossdock_sdk import WebhookRequest
 from crossdock_sdk.testing import shuffled_deliveries
-from firm import Firm, firm
-from invariants import assert_nothing_lost
-from story import Story, Won, story
 
 LONGEST = 4000
 """Actions after which a seed that has not come to rest never will."""
@@ -221,9 +222,11 @@ async def play(seed: int, folder: Path) -> Firm:
     """Play one seed and hold its end against the promises. Raises `AssertionError` with what was injected."""
     drawn: Story = story(seed)
     async with firm(drawn, folder) as made:
+        before = standing(made.simulators)
         try:
             await Driver(made).play()
-            await assert_nothing_lost(made.app.journal, made.simulators, made)
+            await assert_nothing_lost(made.app.journal, made.simulators, before=before)
+            await assert_as_told(made.app.journal, made.simulators, made)
             made.ends.update(row["status"] for row in made.select("SELECT status FROM runs"))
             made.ends["faults"] = sum(len(chaos.plan()) for chaos in made.faults.values())
             made.ends["replays"] = len(made.select("SELECT 1 FROM runs WHERE replay_of IS NOT NULL"))

@@ -20,6 +20,7 @@ from unittest import mock
 
 import httpx
 import yaml
+from chaos.story import GHOST, NAMES, Story, Won
 from crossdock.config.load import Loaded, load
 from crossdock.journal.store import Store
 from crossdock.plugins import load_plugins
@@ -28,10 +29,9 @@ from crossdock.settings import Settings
 from crossdock_sdk import Context, WebhookRequest, jsonio
 from crossdock_sdk.testing import FaultTransport, Simulator
 from starlette import routing
-from story import GHOST, NAMES, Story, Won
 
 T = TypeVar("T")
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "deal-to-invoice.yaml"
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "deal-to-invoice.yaml"
 
 
 class Clock:

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from functools import partial
 
-from driver import play_alone
+from chaos.driver import play_alone
 
 _SHOWN = 10
 

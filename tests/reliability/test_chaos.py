@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from driver import play, play_alone
-from firm import Firm
+from chaos.driver import play, play_alone
+from chaos.firm import Firm
 
 SEEDS = 40
 SHARE = 5

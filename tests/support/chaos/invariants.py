@@ -1,4 +1,4 @@
-"""What must hold once all is at rest: nothing lost, nothing twice, nothing left over, one alert for each failure."""
+"""What must hold of this firm, beside what holds of every one (`crossdock.testing`): its deals, totals and messages."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chaos.firm import Firm
 from crossdock.journal.base import Journal
 from crossdock.state import FINAL, Phase, Run, fold
 from crossdock_sdk.testing import Simulator
-from firm import Firm
 
 RESTING = {str(status) for status in FINAL} | {"held", "in_doubt"}
 STANDING = {Phase.APPLIED, Phase.AMISS, Phase.STANDS, Phase.KEPT}
@@ -44,7 +44,7 @@ class Told:
         return f"run {self.row.id[-6:]} (deal {self.row.key}, {self.row.status})"
 
 
-async def assert_nothing_lost(journal: Journal, simulators: Mapping[str, Simulator], firm: Firm) -> None:
+async def assert_as_told(journal: Journal, simulators: Mapping[str, Simulator], firm: Firm) -> None:
     """Raises `AssertionError` with everything that is wrong; `firm` tells what was won, promised and said."""
     runs = []
     for (run_id,) in firm.select("SELECT id FROM runs ORDER BY no"):

@@ -67,10 +67,6 @@ def story(seed: int) -> Story:
     if forgetful:
         # Who neither keeps our keys nor shows at once what was made leaves nothing to go by.
         weather["books"] = _without(weather["books"], "timeout_lagging", "503_lagging")
-    elif any(kind.endswith("_lagging") for kind in weather["books"].kinds):
-        # The refusal of a repeat under our key is taken for proof that the first try did nothing (`saga.settles`).
-        # Books that refuse it before they look at the key, and do not show yet what they made, leave an invoice there.
-        weather["books"] = _without(weather["books"], "conflict")
     if rng.random() < 0.15:
         weather[rng.choice(list(NAMES))] = Weather(1.0, 1.0, OUTAGE)
     return Story(
