@@ -26,9 +26,13 @@ from environments import UnavailableError
 from lanes.base import Lane
 from lanes.crossdock import Crossdock
 from lanes.dbos import DbosPostgres, DbosSqlite
+from lanes.restate import Restate
+from lanes.temporal import Temporal, TemporalMemory
 
 HERE = Path(__file__).parent
-LANES: dict[str, type[Lane]] = {lane.name: lane for lane in (Crossdock, DbosSqlite, DbosPostgres)}
+LANES: dict[str, type[Lane]] = {
+    lane.name: lane for lane in (Crossdock, Restate, DbosSqlite, DbosPostgres, Temporal, TemporalMemory)
+}
 COLUMNS = {
     "flows_s": "flows/s",
     "cpu_ms_per_flow": "CPU ms/flow",
