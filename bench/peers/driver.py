@@ -81,9 +81,12 @@ class Run:
             for ident in idents:
                 await self.flow(str(ident))
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(AT_ONCE):
-                group.create_task(one_by_one())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(AT_ONCE):
+                    group.create_task(one_by_one())
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
 
 @asynccontextmanager
@@ -92,7 +95,7 @@ async def running(kind: type[Lane], latency_ms: float, *, keyed: bool = False) -
     folder = _folder()
     processes = Processes(folder)
     try:
-        async with open_office(latency_ms) as (office, url), aiohttp.ClientSession() as http:
+        async with open_office(latency_ms) as (office, url), _client() as http:
             lane = kind(folder, url, processes, keyed=keyed)
             await lane.start()
             yield Run(lane, office, processes, http)
@@ -185,6 +188,11 @@ async def _watch(processes: Processes, sizes: list[int]) -> None:
     while True:
         await asyncio.sleep(0.5)
         sizes.append(processes.usage().rss)
+
+
+def _client() -> aiohttp.ClientSession:
+    """It leaves an idle connection before a receiver does (uvicorn: after 5 s), which would cut a delivery off."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(keepalive_timeout=2))
 
 
 def _folder() -> Path:

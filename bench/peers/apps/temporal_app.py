@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-from temporalio import activity, workflow
+from temporalio import workflow
 from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
@@ -17,33 +17,23 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 with workflow.unsafe.imports_passed_through():
+    import temporal_steps as steps
     import uvicorn
-    import work
     from fastapi import FastAPI, Request
 
 QUEUE = "deals"
 LIMIT = timedelta(seconds=10)
-read_deal = activity.defn(work.read_deal)
-find_or_create_customer = activity.defn(work.find_or_create_customer)
-write_back = activity.defn(work.write_back)
-create_task = activity.defn(work.create_task)
-
-
-@activity.defn
-async def create_invoice(deal: dict[str, Any], customer: dict[str, Any]) -> dict[str, Any]:
-    info = activity.info()
-    return await work.create_invoice(deal, customer, f"{info.workflow_id}-{info.activity_id}")
 
 
 @workflow.defn
 class DealToInvoice:
     @workflow.run
     async def run(self, ident: str) -> None:
-        deal = await _step(read_deal, ident)
-        customer = await _step(find_or_create_customer, deal)
-        invoice = await _step(create_invoice, deal, customer)
-        await _step(write_back, deal, invoice)
-        await _step(create_task, deal, invoice)
+        deal = await _step(steps.read_deal, ident)
+        customer = await _step(steps.find_or_create_customer, deal)
+        invoice = await _step(steps.create_invoice, deal, customer)
+        await _step(steps.write_back, deal, invoice)
+        await _step(steps.create_task, deal, invoice)
 
 
 async def _step(step: Any, *args: Any) -> Any:
@@ -65,8 +55,7 @@ async def _connect() -> Client:
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.client = await _connect()
-    steps = [read_deal, find_or_create_customer, create_invoice, write_back, create_task]
-    async with Worker(app.state.client, task_queue=QUEUE, workflows=[DealToInvoice], activities=steps):
+    async with Worker(app.state.client, task_queue=QUEUE, workflows=[DealToInvoice], activities=steps.ALL):
         yield
 
 
