@@ -34,6 +34,8 @@ HERE = Path(__file__).parent
 LANES: dict[str, type[Lane]] = {
     lane.name: lane for lane in (Crossdock, Restate, DbosSqlite, DbosPostgres, Temporal, TemporalMemory, N8n)
 }
+QUIET_CORES = 0.1
+"""What others may use of the machine in a measurement that is not done again."""
 COLUMNS = {
     "flows_s": "flows/s",
     "cpu_ms_per_flow": "CPU ms/flow",
@@ -45,6 +47,7 @@ COLUMNS = {
     "accept_p99_ms": "p99 ms",
     "flow_p50_ms": "flow p50",
     "flow_p99_ms": "p99 ms",
+    "cores_used_by_others": "others' cores",
 }
 
 
@@ -53,15 +56,21 @@ async def bench(kind: type[Lane], options: argparse.Namespace) -> list[dict[str,
     head = {"name": kind.name, "version": kind.version}
     try:
         kind.install()
-        rows = []
-        for latency in options.latency_ms:
-            print(f"{kind.name}: {latency:g} ms …", file=sys.stderr)
-            rows.append(head | await driver.measure(kind, latency, options.flows, options.seconds))
+        rows = [head | await quietest(kind, latency, options) for latency in options.latency_ms]
         killed = await kills(kind, options.kills)
     except (UnavailableError, RuntimeError) as error:
         print(f"{kind.name}: {error}", file=sys.stderr)
         return [head | {"not_measured": str(error).splitlines()[0]}]
     return [row | {"kill": killed} for row in rows]
+
+
+async def quietest(kind: type[Lane], latency: float, options: argparse.Namespace) -> dict[str, Any]:
+    """One measurement; of several the one in which others used least of the machine, whatever came of it."""
+    found: list[dict[str, Any]] = []
+    while len(found) < options.tries and not any(row["cores_used_by_others"] < QUIET_CORES for row in found):
+        print(f"{kind.name}: {latency:g} ms …", file=sys.stderr)
+        found.append(await driver.measure(kind, latency, options.flows, options.seconds))
+    return min(found, key=lambda row: row["cores_used_by_others"])
 
 
 async def kills(kind: type[Lane], rounds: int) -> dict[str, Any] | None:
@@ -130,6 +139,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--latency-ms", type=lambda text: [float(part) for part in text.split(",")], default=[0.0, 20.0]
     )
+    parser.add_argument("--tries", type=int, default=3, help="measurements at most, of which the quietest counts")
     parser.add_argument("--kills", type=int, default=3, help="rounds of the kill test; 0: none")
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line, and no table")
     parser.add_argument("--save", action="store_true", help="write results.json too")
@@ -141,7 +151,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     rows = [row for name in options.peers for row in uvloop.run(bench(LANES[name], options))]
     found = results(rows)
     if options.save:
