@@ -36,6 +36,8 @@ LANES: dict[str, type[Lane]] = {
 }
 QUIET_CORES = 0.1
 """What others may use of the machine in a measurement that is not done again."""
+DISTURBED_CORES = 0.3
+"""What others may use before a rate says little."""
 COLUMNS = {
     "flows_s": "flows/s",
     "cpu_ms_per_flow": "CPU ms/flow",
@@ -99,7 +101,10 @@ def table(rows: list[dict[str, Any]]) -> str:
         killed = row["kill"] or {}
         what = [f"{killed.get('finished')} of {killed.get('accepted')}"]
         what += [str(killed.get(key)) for key in ("lost", "duplicates", "duplicates_with_key")]
-        lines.append([name, f"{row['latency_ms']:g}", *(f"{row[key]:,}" for key in COLUMNS), *what])
+        cells = [f"{row[key]:,}" for key in COLUMNS]
+        if row["cores_used_by_others"] > DISTURBED_CORES:
+            cells[0] = f"~{cells[0]}"
+        lines.append([name, f"{row['latency_ms']:g}", *cells, *what])
     widths = [max(len(line[at]) for line in lines if len(line) == len(head)) for at in range(len(head))]
     widths[0] = max(len(line[0]) for line in lines)
     padded = ([cell.ljust(width) for cell, width in zip(line, widths, strict=False)] for line in lines)
