@@ -127,10 +127,13 @@ def results(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def save(found: dict[str, Any]) -> None:
-    """Into results.json, in place of the rows of the same peers."""
+    """Into results.json, in place of the rows of the same peers; their last kill test stays if there was none now."""
     path = HERE / "results.json"
     names = {row["name"] for row in found["peers"]}
     old = json.loads(path.read_text())["peers"] if path.exists() else []
+    killed = {row["name"]: row.get("kill") for row in old}
+    for row in found["peers"]:
+        row["kill"] = row.get("kill") or killed.get(row["name"])
     rows = [row for row in old if row["name"] not in names] + found["peers"]
     rows.sort(key=lambda row: list(LANES).index(row["name"]))
     path.write_text(json.dumps(found | {"peers": rows}, indent=1, ensure_ascii=False) + "\n")
