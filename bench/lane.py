@@ -134,12 +134,12 @@ class InvoiceCreate(Action[Invoice]):
 
     async def apply(self, data: Invoice, key: str) -> InvoiceReceipt:
         body = {"deal": data.note, "customer": data.customer_id, "lines": data.lines, "total": data.total}
-        return _invoice((await self.connection.api.post("/invoices", json=body)).json())
+        return invoice_receipt((await self.connection.api.post("/invoices", json=body)).json())
 
     async def recover(self, data: Invoice, key: str) -> InvoiceReceipt | None:
         reply = await self.connection.api.get("/invoices", params={"deal": data.note})
         rows = reply.require("invoices")
-        return _invoice(rows[0]) if rows else None
+        return invoice_receipt(rows[0]) if rows else None
 
     async def undo(self, receipt: Receipt) -> None:
         await self.connection.api.delete(f"/invoices/{receipt.id}")
@@ -203,7 +203,7 @@ class LaneSink(Sink):
     )
 
 
-def _invoice(row: dict[str, Any]) -> InvoiceReceipt:
+def invoice_receipt(row: dict[str, Any]) -> InvoiceReceipt:
     return InvoiceReceipt(id=row["id"], number=row["number"], total=row["total"])
 
 
