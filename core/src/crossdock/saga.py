@@ -254,7 +254,7 @@ def _try(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision:
     if due and now < due:
         return Wait(due, Status.WAITING)
     if leg.redo is Redo.LOOKUP and state.input is not None and not state.looked:
-        arrived = _arrived(leg, state)
+        arrived = _arrived(state)
         return Wait(arrived, Status.WAITING) if arrived and now < arrived else Recover(leg.name)
     return Apply(leg.name, redo=state.unproven)
 
@@ -265,7 +265,7 @@ def _settle(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision:
     if state.named is None and (leg.redo is Redo.UNSAFE or (state.refused and not leg.recovers)):
         return _stop(run, Status.IN_DOUBT)
     asks = leg.redo is Redo.LOOKUP or state.refused or state.named is not None or not undecided(state)
-    arrived = _arrived(leg, state)
+    arrived = _arrived(state) if asks and state.named is None else None
     if arrived and now < arrived:
         return Wait(arrived, Status.WAITING)
     due = _due(plan, state.tries)
@@ -279,14 +279,10 @@ def _settle(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision:
     return Recover(leg.name, state.named) if asks else Apply(leg.name, redo=True)
 
 
-def _arrived(leg: LegPlan, state: LegState) -> datetime | None:
-    """When a write that was cut off, or given up by a proxy, has arrived for sure, if it is to be looked for."""
-    if leg.redo is not Redo.LOOKUP:
-        return None
-    if state.phase is Phase.SENT:
-        return state.sent_at + STILL_ON_ITS_WAY if state.sent_at else None
-    cut_off = (state.error or {}).get("kind") in {"ambiguous", "unavailable"}
-    return state.tries.at + STILL_ON_ITS_WAY if cut_off and state.tries.at else None
+def _arrived(state: LegState) -> datetime | None:
+    """When a write that was cut off, or given up by a proxy, has arrived for sure: it is not looked for before."""
+    lost = state.sent_at if state.phase is Phase.SENT else state.lost_at
+    return lost + STILL_ON_ITS_WAY if lost else None
 
 
 def _roll_back(plan: Plan, run: Run, ending: Status, now: datetime) -> Decision:

@@ -105,6 +105,8 @@ class LegState(msgspec.Struct, frozen=True):
     verified: bool = False
     """What was taken over has been seen at the vendor."""
     sent_at: datetime | None = None
+    lost_at: datetime | None = None
+    """When it was last heard of a try that may have taken effect that it was lost; no wish of a person changes it."""
     unproven: bool = False
     """A try was answered with 503. That nothing took effect is the server's word alone."""
     do: str | None = None
@@ -271,6 +273,7 @@ def _apply_failed(run: Run, name: str, leg: LegState, step: Step) -> Run:
     else:
         unproven = leg.unproven or kind == "unavailable"
         after = replace(after, phase=Phase.PENDING, doubt=leg.doubt or kind == "ambiguous", unproven=unproven)
+        after = replace(after, lost_at=step.at if kind in _UNSURE else leg.lost_at)
     return _with(run, name, after)
 
 

@@ -180,3 +180,15 @@ def test_a_held_leg_that_stands_amiss_is_taken_back_and_written_anew_when_a_pers
     world.say("resume", None, "done")
     assert world.drive() == End(Status.SUCCEEDED, alert=False)
     assert (world.run.leg("leg0").generation, world.live("leg0")) == (1, 1)
+
+
+@pytest.mark.parametrize("redo", [Redo.LOOKUP, Redo.NATIVE_KEY])
+def test_a_wish_to_cancel_makes_nobody_look_before_the_write_can_have_arrived(redo: Redo) -> None:
+    world = World(one(redo), ["ok", "unavailable_applied"])
+    while not world.run.leg("leg0").unproven:
+        world.perform(decide(world.plan, world.run, world.now))
+    lost = world.now
+    world.say("cancel", None, "done")
+    assert decide(world.plan, world.run, world.now) == Wait(lost + timedelta(seconds=5), Status.WAITING)
+    assert world.drive() == End(Status.CANCELLED, alert=False)
+    assert world.live("leg0") == 0

@@ -194,6 +194,8 @@ def _within_policy(firm: Firm, runs: list[Told]) -> Iterator[str]:
     for told in runs:
         failures: Counter[tuple[str, str]] = Counter()
         for step in told.steps:
+            if step.kind == "resume":
+                failures.clear()
             if step.phase == "done":
                 failures[step.kind, str(step.leg)] = 0
             error = step.data.get("error") if step.phase == "failed" else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -10,7 +10,7 @@ from itertools import pairwise
 from crossdock_sdk import jsonio
 
 from crossdock.journal.base import StoredStep
-from crossdock.state import FINAL, Status, unsettled
+from crossdock.state import FINAL, UNCOUNTED, Status, unsettled
 from crossdock.testing.story import Story
 
 _FOR_A_PERSON = frozenset({Status.HELD, Status.IN_DOUBT})
@@ -65,18 +65,28 @@ def numbering(stories: Sequence[Story]) -> Iterator[str]:
 
 
 def tries(stories: Sequence[Story]) -> Iterator[str]:
-    """A flow's retries are what it says, but for a doubt, which is never given up."""
+    """A flow's retries are what it says, but for a doubt, which is never given up, and for what a person wished."""
     for story in stories:
         allowed = story.flow.retry.attempts + 1
-        worst: dict[str, int] = {}
-        for count in range(1, len(story.steps) + 1):
-            run = story.after(count)
-            for leg, state in run.legs.items():
-                sure = 0 if unsettled(state) or state.refused else state.tries.failures
-                worst[leg] = max(worst.get(leg, 0), sure)
-        for leg, number in worst.items():
-            if number > allowed:
-                yield f"run {story.row.id} tried {leg} {number} times where {allowed} are allowed"
+        failed: Counter[str] = Counter()
+        for number, step in enumerate(story.steps):
+            leg = step.leg or ""
+            if step.kind == "resume":
+                failed.clear()
+            elif step.phase == "done":
+                failed[leg] = 0
+            elif step.kind == "apply" and step.phase == "failed" and not _doubtful(story, number):
+                failed[leg] += 1
+                if failed[leg] == allowed + 1:
+                    yield f"run {story.row.id} tried {leg} more than {allowed} times"
+
+
+def _doubtful(story: Story, number: int) -> bool:
+    """Whether step `number` leaves open what the leg did, or is a failure of the connection and no try of the run."""
+    step = story.steps[number]
+    error = step.data.get("error") or {}
+    uncounted = error.get("kind") in UNCOUNTED or error.get("outage")
+    return bool(uncounted or unsettled(story.after(number + 1).leg(step.leg or "")))
 
 
 def alerts(stories: Sequence[Story]) -> Iterator[str]:
