@@ -24,6 +24,8 @@ OLD_ENOUGH := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 .DEFAULT_GOAL := help
 .PHONY: help install demo test crash mutants kill chaos reliability bench record check fmt
 SEEDS ?= 1000
+# Most tests of whole servers wait for something half of the time.
+WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -34,10 +36,10 @@ demo: $(VENV)/.runtime
 	@$(BIN)/crossdock demo $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 crash: $(VENV)/.dev
-	CROSSDOCK_TEST_CRASHES=all $(BIN)/python -m pytest tests/reliability/test_crashes.py -n auto --dist worksteal $(ARGS)
+	CROSSDOCK_TEST_CRASHES=all $(BIN)/python -m pytest tests/reliability/test_crashes.py -n $(WORKERS) --dist worksteal $(ARGS)
 
 mutants: $(VENV)/.dev
 	$(BIN)/python tests/support/mutants.py $(ARGS)

@@ -56,7 +56,7 @@ def _no_fence() -> None:
 
 
 def _no_dedupe() -> None:
-    _replace("runs", "insert_event", "(:connection, :id,", "(:connection, :id || hex(randomblob(8)),")
+    _replace("runs", "insert_events", "(?, ?, ?, ?,", "(?, ?, ? || hex(randomblob(8)), ?,")
 
 
 def _no_full_sync() -> None:
@@ -153,7 +153,8 @@ def _survives(name: str, mutant: Mutant) -> bool:
         )
         if ended.returncode != wanted:
             told = "its tests pass without it" if changed else "its tests do not pass as they are"
-            sys.stdout.write(f"{name}: {mutant.guard}: {told}\n{ended.stdout[-2000:]}\n")
+            told = told if ended.returncode in (0, _CAUGHT) else "its tests could not be run"
+            sys.stdout.write(f"{name}: {mutant.guard}: {told}\n{ended.stdout[-2000:]}{ended.stderr[-2000:]}\n")
             return True
     sys.stdout.write(f"{name}: {mutant.guard}: noticed\n")
     return False
