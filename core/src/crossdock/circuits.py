@@ -140,7 +140,8 @@ class Circuits:
                 tell_log(alert)
         elif known.scout == row.id:
             longer = replace(known, probes=known.probes + 1)
-            await self._journal.postpone_probe(connection, row.id, now + max(_pause(longer), wish))
+            until = now + max(_pause(longer), wish)
+            await self._journal.postpone_probe(connection, row.id, until, str(error["message"]))
         else:
             return
         await self._reread(connection)

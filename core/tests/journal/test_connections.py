@@ -85,11 +85,12 @@ async def test_a_failed_scout_puts_the_next_one_off_and_an_old_one_does_not(worl
     (run,) = await waiting_behind(world, "a")
     now = world.clock.advance(5)
     await journal.send_scout("books", now, now + timedelta(seconds=7))
-    await journal.postpone_probe("books", "another", now + timedelta(seconds=99))
+    await journal.postpone_probe("books", "another", now + timedelta(seconds=99), "theirs")
     assert (await journal.connection_state("books")).scout == run
-    await journal.postpone_probe("books", run, now + timedelta(seconds=10))
+    await journal.postpone_probe("books", run, now + timedelta(seconds=10), "revoked")
     state = await journal.connection_state("books")
     assert (state.scout, state.probes, state.probe_at) == (None, 1, now + timedelta(seconds=10))
+    assert state.reason == "revoked"
     await journal.hasten_probe("books", now)
     state = await journal.connection_state("books")
     assert (state.probes, state.probe_at) == (0, now)
@@ -98,7 +99,7 @@ async def test_a_failed_scout_puts_the_next_one_off_and_an_old_one_does_not(worl
 async def test_what_is_not_closed_needs_no_scout(world: Any) -> None:
     journal, now = world.journal, world.clock()
     await journal.hasten_probe("books", now)
-    await journal.postpone_probe("books", "r1", now)
+    await journal.postpone_probe("books", "r1", now, "no")
     await journal.open_connection("books", now)
     assert await journal.send_scout("books", now, now) is None
     assert await journal.connection_state("books") == ConnectionState("books")

@@ -266,8 +266,8 @@ class Journal(Protocol):
         """
         ...
 
-    async def postpone_probe(self, name: str, scout: str, until: datetime) -> None:
-        """Note that the scout failed; nothing if another has become the scout."""
+    async def postpone_probe(self, name: str, scout: str, until: datetime, reason: str) -> None:
+        """Note that the scout failed, and why; nothing if another has become the scout."""
         ...
 
     async def hasten_probe(self, name: str, now: datetime) -> None:

@@ -41,9 +41,9 @@ def send_scout(db: sqlite3.Connection, name: str, now: int, following: int) -> s
     return str(picked["id"])
 
 
-def postpone_probe(db: sqlite3.Connection, name: str, scout: str, probe_at: int) -> None:
+def postpone_probe(db: sqlite3.Connection, failed: Row) -> None:
     """Note that the scout failed."""
-    db.execute(_SQL["postpone_probe"], {"name": name, "scout": scout, "probe_at": probe_at})
+    db.execute(_SQL["postpone_probe"], failed)
 
 
 def hasten_probe(db: sqlite3.Connection, name: str, now: int) -> None:

@@ -390,8 +390,9 @@ class SqliteJournal:
     async def send_scout(self, name: str, now: datetime, following: datetime) -> str | None:
         return await self._write(partial(desk.send_scout, name=name, now=micros(now), following=micros(following)))
 
-    async def postpone_probe(self, name: str, scout: str, until: datetime) -> None:
-        await self._write(partial(desk.postpone_probe, name=name, scout=scout, probe_at=micros(until)))
+    async def postpone_probe(self, name: str, scout: str, until: datetime, reason: str) -> None:
+        failed = {"name": name, "scout": scout, "probe_at": micros(until), "reason": self._text(reason)}
+        await self._write(partial(desk.postpone_probe, failed=failed))
 
     async def hasten_probe(self, name: str, now: datetime) -> None:
         await self._write(partial(desk.hasten_probe, name=name, now=micros(now)))

@@ -19,7 +19,7 @@ FROM (SELECT no, ROW_NUMBER() OVER (ORDER BY no) - 1 AS place, COUNT(*) OVER () 
 WHERE runs.no = ranked.no AND runs.owner IS NULL;
 
 -- name: postpone_probe
-UPDATE connections SET scout = NULL, probes = probes + 1, probe_at = :probe_at
+UPDATE connections SET scout = NULL, probes = probes + 1, probe_at = :probe_at, reason = :reason
 WHERE name = :name AND scout = :scout AND status <> 'active';
 
 -- name: hasten_probe
