@@ -5,7 +5,8 @@
 One flow is six HTTP calls in five durable steps, 32 at once, against `fake_api.py` in a process of its own. *Bare*
 makes the same calls in asyncio with httpx over the aiohttp transport, as a script would. *Durable* is the whole
 runtime in this process: events committed, claimed, every step with its intent and outcome on disk (WAL, FULL), spans
-recorded and handed to an exporter. The rounds alternate; the medians and their ratios are shown.
+recorded and handed to an exporter. The rounds alternate; the medians and their ratios are shown, and where the
+CPU of further durable rounds goes, by room.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from crossdock_sdk import Event
 from httpx_aiohttp import AiohttpTransport
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from where import Where
 
 AT_ONCE = 32
 
@@ -130,6 +132,7 @@ async def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
         await traced.run(100)
         await untraced.run(100)
         profile = cProfile.Profile() if options.profile else None
+        where = Where()
         for _ in range(options.rounds):
             await timed("bare", bare(url, options.flows))
             if profile:
@@ -138,6 +141,8 @@ async def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
             if profile:
                 profile.disable()
             await timed("untraced", untraced.run(options.flows))
+            with where.looking():
+                await traced.run(options.flows)
         await untraced.runtime.stop()
         await traced.runtime.stop()
         if profile:
@@ -153,6 +158,7 @@ async def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
         "cpu_ms_per_flow": {name: round(statistics.median(each), 2) for name, each in cpu.items()},
         "spans_per_flow": round(traced.exporter.spans / traced.base, 1),
         "bytes_per_flow": round(size),
+        "where": where.shares(),
     }
 
 
@@ -180,6 +186,7 @@ def main() -> None:
             f" (ratio {row['ratio']}; without tracing {row['ratio_without_tracing']}), CPU ms per flow"
             f" {row['cpu_ms_per_flow']}, {row['spans_per_flow']} spans, {row['bytes_per_flow']} bytes per flow"
         )
+        print("  of the CPU: " + ", ".join(f"{room} {share} %" for room, share in row["where"].items()))
     if options.json:
         print(json.dumps({**results[0], "cores": os.cpu_count(), "python": sys.version.split()[0], "rows": results}))
 

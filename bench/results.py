@@ -78,11 +78,12 @@ def flow(found: Json) -> list[Row]:
         rows += [
             Row(f"{at}: durable", one["durable_flows_s"], "flows/s"),
             Row(f"{at}: bare", one["bare_flows_s"], "flows/s"),
-            Row(f"{at}: ratio", one["ratio"]),
+            Row(f"{at}: ratio", one["ratio"], aim=0.8, at_most=False),
             Row(f"{at}: ratio without tracing", one["ratio_without_tracing"]),
             Row(f"{at}: CPU per durable flow", one["cpu_ms_per_flow"]["durable"], "ms"),
         ]
-    return [*rows, Row("on disk per flow", found["bytes_per_flow"], "bytes")]
+    where = [Row(f"of a durable flow's CPU: {room}", share, "%") for room, share in found["where"].items()]
+    return [*rows, *where, Row("on disk per flow", found["bytes_per_flow"], "bytes")]
 
 
 def journal(found: Json) -> list[Row]:

@@ -142,6 +142,11 @@ def _root(db: sqlite3.Connection, run: Row) -> str:
 
 def insert_steps(db: sqlite3.Connection, run_no: int, known: int, steps: Sequence[StepValues]) -> None:
     """Add steps after the `known` ones."""
-    if steps:
-        rows = [value for seq, values in enumerate(steps, known + 1) for value in (run_no, seq, *values)]
-        db.execute(rows_of(_SQL["insert_step"], len(steps)), rows)
+    insert_rows(db, _SQL["insert_step"], [(run_no, seq, *values) for seq, values in enumerate(steps, known + 1)])
+
+
+def insert_rows(db: sqlite3.Connection, insert: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows by as few statements as may be."""
+    for start in range(0, len(rows), _ROWS):
+        some = rows[start : start + _ROWS]
+        db.execute(rows_of(insert, len(some)), [value for row in some for value in row])

@@ -8,9 +8,10 @@ from typing import Any
 
 from crossdock.journal.codec import run_row, stored_event, stored_step
 from crossdock.journal.errors import Declined, LeaseLost, LockHeld, Overtaken
-from crossdock.journal.intake import Row, StepValues, insert_steps
+from crossdock.journal.intake import Row, StepValues, insert_rows, insert_steps
 from crossdock.journal.rows import Claim, ClaimedRun, ObjectUse, connection_wait
 from crossdock.journal.statements import load
+from crossdock.journal.writer import JointUnit
 
 _SQL = load("runs")
 _READ = load("reads")
@@ -42,40 +43,80 @@ def _claim(db: sqlite3.Connection, ready: sqlite3.Row, lease: Row) -> ClaimedRun
         return ClaimedRun(row, unread, (), claim, taken_over, damage=f"{type(error).__name__}: {error}")
 
 
-def checkpoint(
-    db: sqlite3.Connection,
-    claim: Claim,
-    steps: Sequence[StepValues],
-    update: Row,
-    objects: tuple[Sequence[ObjectUse], Sequence[ObjectUse]],
-    locks: tuple[Sequence[str], Sequence[str]],
-    alerts: Sequence[Row],
-    known_steps: int | None,
-) -> int:
-    """Write a checkpoint; the number of steps of the run after it. Raises `LeaseLost`, `LockHeld`, `Overtaken`.
+class Checkpointing(JointUnit):
+    """Writes a checkpoint; its value is the number of steps of the run after it.
 
-    `objects` are used and released ones, `locks` wanted and dropped ones.
+    Declines with `LeaseLost`, `LockHeld`, `Overtaken`. `objects` are used and released ones, `locks` wanted and
+    dropped ones.
     """
-    acquire, unlock = locks
-    taken = _take_locks(db, acquire, claim) if acquire else []
-    if update["due_at"] is None and update["waits_for"] is not None and _is_free(db, update["waits_for"], claim.run_id):
-        update = update | {"due_at": update["now"]}
-    new = {"steps": len(steps), "known_steps": known_steps}
-    run = db.execute(_SQL["update_run"], update | _named(claim) | new).fetchone()
-    if run is None:
-        _give_back(db, taken)
-        raise _why_not(db, claim)
-    no, total = int(run["no"]), int(run["step_count"])
-    insert_steps(db, no, total - len(steps), steps)
-    for alert in alerts:
-        db.execute(_DESK["put_alert"], (alert["id"], alert["data"], alert["due_at"])).fetchall()
-    _note_objects(db, no, *objects)
-    if update["ended"]:
-        unlock = [row["name"] for row in db.execute(_SQL["locks_of"], (no,))]
-        db.execute(_SQL["pass_turn"], {"flow": run["flow"], "key": run["key"]})
-    for name in unlock:
-        _drop_lock(db, name, no, int(update["now"]))
-    return total
+
+    def __init__(
+        self,
+        claim: Claim,
+        steps: Sequence[StepValues],
+        update: Row,
+        objects: tuple[Sequence[ObjectUse], Sequence[ObjectUse]],
+        locks: tuple[Sequence[str], Sequence[str]],
+        alerts: Sequence[Row],
+        known_steps: int | None,
+    ) -> None:
+        self.claim = claim
+        self.steps = steps
+        self.update = update
+        self.objects = objects
+        self.locks = locks
+        self.alerts = alerts
+        self.known_steps = known_steps
+
+    @classmethod
+    def together(cls, db: sqlite3.Connection, units: Sequence[Checkpointing]) -> list[int | Declined]:
+        told: list[int | Declined] = []
+        written: list[tuple[Checkpointing, int, int]] = []
+        for unit in units:
+            try:
+                no, total = unit.write(db)
+            except Declined as declined:
+                told.append(declined)
+            else:
+                told.append(total)
+                written.append((unit, no, total))
+        steps = [
+            (no, seq, *values)
+            for unit, no, total in written
+            for seq, values in enumerate(unit.steps, total - len(unit.steps) + 1)
+        ]
+        insert_rows(db, _SQL["insert_step"], steps)
+        insert_rows(db, _SQL["use_object"], [_use(use, no) for unit, no, _ in written for use in unit.objects[0]])
+        for unit, no, _ in written:
+            for use in unit.objects[1]:
+                db.execute(_SQL["release_object"], _use(use, no))
+        return told
+
+    def write(self, db: sqlite3.Connection) -> tuple[int, int]:
+        """All of it but its steps and objects; the run's number, and how many steps it has then."""
+        acquire, unlock = self.locks
+        taken = _take_locks(db, acquire, self.claim) if acquire else []
+        update, waits_for = self.update, self.update["waits_for"]
+        if update["due_at"] is None and waits_for is not None and _is_free(db, waits_for, self.claim.run_id):
+            update = update | {"due_at": update["now"]}
+        new = {"steps": len(self.steps), "known_steps": self.known_steps}
+        run = db.execute(_SQL["update_run"], update | _named(self.claim) | new).fetchone()
+        if run is None:
+            _give_back(db, taken)
+            raise _why_not(db, self.claim)
+        no = int(run["no"])
+        for alert in self.alerts:
+            db.execute(_DESK["put_alert"], (alert["id"], alert["data"], alert["due_at"])).fetchall()
+        if update["ended"]:
+            unlock = [row["name"] for row in db.execute(_SQL["locks_of"], (no,))]
+            db.execute(_SQL["pass_turn"], {"flow": run["flow"], "key": run["key"]})
+        for name in unlock:
+            _drop_lock(db, name, no, int(update["now"]))
+        return no, int(run["step_count"])
+
+
+def _use(use: ObjectUse, no: int) -> tuple[Any, ...]:
+    return (use.connection, use.object, use.object_id, no, use.leg)
 
 
 def _named(claim: Claim) -> dict[str, Any]:
@@ -128,12 +169,6 @@ def _is_free(db: sqlite3.Connection, waits_for: str, run_id: str) -> bool:
         return state is None or state["status"] == "active"
     holder = db.execute(_SQL["lock_holder"], (waits_for,)).fetchone()
     return holder is None or holder["id"] == run_id
-
-
-def _note_objects(db: sqlite3.Connection, no: int, used: Sequence[ObjectUse], released: Sequence[ObjectUse]) -> None:
-    for statement, uses in (("use_object", used), ("release_object", released)):
-        for use in uses:
-            db.execute(_SQL[statement], (use.connection, use.object, use.object_id, no, use.leg))
 
 
 def nudge(db: sqlite3.Connection, run_id: str, steps: Sequence[StepValues], values: Row) -> bool:

@@ -276,8 +276,7 @@ class SqliteJournal:
         unlock: Sequence[str] = (),
     ) -> int:
         return await self._write(
-            partial(
-                performing.checkpoint,
+            performing.Checkpointing(
                 claim=claim,
                 steps=self._step_values(checkpoints),
                 update=self._update_values(update, lease_until),

@@ -36,12 +36,17 @@ class JointUnit(ABC):
 
     def __call__(self, db: sqlite3.Connection) -> Any:
         [value] = self.together(db, [self])
+        if isinstance(value, Declined):
+            raise value
         return value
 
     @classmethod
     @abstractmethod
     def together(cls, db: sqlite3.Connection, units: Sequence[Any]) -> list[Any]:
-        """Do them all; their values in the same order. It raises to undo all of them."""
+        """Do them all; in the same order their values, or the `Declined` of one that has written nothing.
+
+        It raises to undo all of them.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +88,17 @@ def _trusted(db: sqlite3.Connection, units: Sequence[Unit]) -> list[Outcome]:
     try:
         for kind, places in _joint(units).items():
             values = kind.together(db, [units[place] for place in places])
-            outcomes |= zip(places, map(Outcome, values), strict=True)
+            outcomes |= zip(places, map(_outcome, values), strict=True)
         for place, unit in enumerate(units):
             if place not in outcomes:
                 outcomes[place] = _done(db, unit)
     except Exception as error:
         raise _UndoneError from error
     return [outcomes[place] for place in range(len(units))]
+
+
+def _outcome(value: Any) -> Outcome:
+    return Outcome(error=value) if isinstance(value, Declined) else Outcome(value)
 
 
 def _joint(units: Sequence[Unit]) -> dict[type[JointUnit], list[int]]:

@@ -172,9 +172,14 @@ class LocalRunner:
         claims = [one.claim for one in self._driving.values()]
         void = await self._journal.heartbeat(claims, self._now() + self._stepper.recorder.lease) if claims else []
         for task, one in list(self._driving.items()):
-            if one.claim in void and not task.done():
+            if one.claim in void and not task.done() and await self._is_anothers(one):
                 _log.warning("run %s has another performer; it is left alone", one.row.id)
                 task.cancel()
+
+    async def _is_anothers(self, claimed: ClaimedRun) -> bool:
+        """Whether somebody else has the run: a claim is void too once we have given it back ourselves."""
+        row = await self._journal.run(claimed.row.id)
+        return row is not None and row.fence != claimed.claim.fence
 
     async def _tell(self) -> None:
         if not await self._courier.round():

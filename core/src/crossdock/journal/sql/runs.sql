@@ -140,7 +140,8 @@ UPDATE runs SET due_at = :now
 WHERE waits_for = :waits_for AND ended_at IS NULL AND (due_at IS NULL OR due_at > :now);
 
 -- name: use_object
-INSERT INTO objects (connection, object, object_id, run_no, leg) VALUES (?, ?, ?, ?, ?)
+INSERT INTO objects (connection, object, object_id, run_no, leg) VALUES
+(?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING;
 
 -- name: release_object
