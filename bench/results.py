@@ -3,8 +3,8 @@
     python bench/results.py [intake flow journal growth start] [--short] [--out FILE] [--peers FILE]
 
 Without names all of them run, one after the other. The full run takes about fifteen minutes and writes
-`bench/RESULTS.md`; `--short` takes about three, stops growing at 100,000 runs, and prints. Peers are shown if their
-file is there: a JSON list of flat objects, one a peer, or an object with such a list as `rows` and a text as `note`.
+`bench/RESULTS.md`; `--short` takes about three, stops growing at 100,000 runs, and prints. What peers did is
+taken from what `bench/peers/run.py --save` has written; `peers` alone renews that part of the file.
 """
 
 from __future__ import annotations
@@ -162,15 +162,61 @@ def measured(name: str, *, short: bool) -> list[str]:
 
 
 def peers(path: Path) -> list[str]:
-    """What others do on the same work, as their own bench wrote it down; nothing if it did not."""
+    """What others do on the same work, as `bench/peers/run.py --save` wrote it down; nothing if it did not."""
     if not path.exists():
         return []
     told = json.loads(path.read_text())
-    rows = told["rows"] if isinstance(told, dict) else told
-    note = told.get("note", "") if isinstance(told, dict) else ""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    cells = [[str(row.get(name, "")) for name in names] for row in rows]
-    return ["## Others on the same work", "", *([note, ""] if note else []), *_table(names, cells), ""]
+    have = [one for one in told["peers"] if "not_measured" not in one]
+    ours = {one["latency_ms"]: one["flows_s"] for one in have if one["name"] == "crossdock"}
+    best = {
+        at: max((one["flows_s"] for one in have if one["name"] != "crossdock" and one["latency_ms"] == at), default=0)
+        for at in ours
+    }
+    lines = [PEERS, "", f"`python bench/peers/run.py --save`, {told['date']}, {told['machine']}. {_PEERS_SAY}", ""]
+    lines += _table(_PEER_HEAD, [_peer(one) for one in have])
+    lines += ["", *_table(["", "aim", "measured", ""], [_beside(at, ours[at], best[at]) for at in ours if best[at]])]
+    missing = [f"{one['name']} was not measured: {one['not_measured']}." for one in told["peers"] if one not in have]
+    return [*lines, "", *missing]
+
+
+PEERS = "## Others on the same work"
+_PEERS_SAY = (
+    "[peers/README.md](peers/README.md) says what each of them does, and what is unfair to whom. The worker is killed"
+    " in the midst of two hundred flows, some times; *with key* is with the peer's own stable id sent to the API. At"
+    " 20 ms a call the same calls without any durability set the bound (*bare*, above), so nobody is far ahead there."
+)
+_PEER_HEAD = (
+    *("", "API ms", "flows/s", "CPU ms per flow", "RSS idle/load MiB", "written, kept bytes per flow"),
+    *("accept p50/p99 ms", "flow p50/p99 ms", "kill: finished", "duplicates", "with key", "others' cores"),
+)
+
+
+def _peer(one: Json) -> list[str]:
+    kill = one.get("kill") or {}
+    finished = f"{kill['finished']} of {kill['accepted']}" if kill else ""
+    return [
+        f"{one['name']} {one['version']}",
+        f"{one['latency_ms']:g}",
+        f"{one['flows_s']:g}",
+        f"{one['cpu_ms_per_flow']:g}",
+        f"{one['rss_idle_mib']}/{one['rss_load_mib']}",
+        f"{one['bytes_per_flow']:,}, {one['kept_bytes_per_flow']:,}",
+        f"{one['accept_p50_ms']:g}/{one['accept_p99_ms']:g}",
+        f"{one['flow_p50_ms']:g}/{one['flow_p99_ms']:g}",
+        finished,
+        str(kill.get("duplicates", "")),
+        _if_any(kill.get("duplicates_with_key")),
+        f"{one['cores_used_by_others']:g}",
+    ]
+
+
+def _if_any(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _beside(latency: float, ours: float, best: float) -> list[str]:
+    what = f"API {latency:g} ms: our flows/s, beside the best of theirs"
+    return Row(what, round(ours / best, 2), aim=2.5, at_most=False).cells()
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -213,19 +259,25 @@ def _file_system(path: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("benches", nargs="*", metavar="bench", help=f"of {', '.join(BENCHES)}; default: all")
+    known = [*BENCHES, "peers"]
+    parser.add_argument("benches", nargs="*", metavar="bench", help=f"of {', '.join(known)}; default: all")
     parser.add_argument("--short", action="store_true", help="a few minutes, and printed")
     parser.add_argument("--out", type=Path, help="the file to write (default: bench/RESULTS.md, with --short none)")
     parser.add_argument("--peers", type=Path, default=HERE / "peers" / "results.json", help="what peers measured")
     options = parser.parse_args()
-    if unknown := set(options.benches) - BENCHES.keys():
+    if unknown := set(options.benches) - set(known):
         parser.error(f"there is no bench {', '.join(sorted(unknown))}")
+    out = options.out or (None if options.short else HERE / "RESULTS.md")
+    if options.benches == ["peers"] and out is not None:
+        kept = out.read_text().partition(PEERS)[0].rstrip()
+        out.write_text("\n".join([kept, "", *peers(options.peers)]).rstrip() + "\n")
+        return
     lines = ["# Results", "", "Written by `bench/results.py`; [README.md](README.md) says what is measured.", ""]
     lines += machine()
     for name in options.benches or BENCHES:
-        lines += measured(name, short=options.short)
+        if name in BENCHES:
+            lines += measured(name, short=options.short)
     text = "\n".join([*lines, *peers(options.peers)]).rstrip() + "\n"
-    out = options.out or (None if options.short else HERE / "RESULTS.md")
     if out is None:
         print(text, end="")
     else:

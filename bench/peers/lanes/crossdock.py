@@ -6,6 +6,7 @@ the QuickBooks connector does: the leg's key goes as `requestid`, and it is look
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 from importlib.metadata import version
@@ -14,6 +15,8 @@ from pathlib import Path
 import lane
 
 from lanes.base import APPS, Delivery, Lane
+
+_CREDENTIALS = f"Basic {base64.b64encode(b'bench:bench-password').decode()}"
 
 
 class Crossdock(Lane):
@@ -42,4 +45,5 @@ class Crossdock(Lane):
         return self.processes.spawn(command, env, log="worker.log")
 
     def delivery(self, ident: str) -> Delivery:
-        return Delivery(f"http://127.0.0.1:{self.port}/webhooks/lane", b'{"id":"%b"}' % ident.encode())
+        url = f"http://127.0.0.1:{self.port}/webhooks/lane"
+        return Delivery(url, b'{"id":"%b"}' % ident.encode(), {"authorization": _CREDENTIALS})
