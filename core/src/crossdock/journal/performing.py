@@ -31,12 +31,13 @@ def claim_one(db: sqlite3.Connection, run_id: str, lease: Row) -> ClaimedRun | N
 
 
 def _claim(db: sqlite3.Connection, ready: sqlite3.Row, lease: Row) -> ClaimedRun:
-    row = run_row(db.execute(_SQL["claim_run"], lease | {"no": ready["no"]}).fetchone())
+    claimed = db.execute(_SQL["claim_run"], lease | {"no": ready["no"]}).fetchone()
+    row = run_row(claimed)
     claim = Claim(row.id, lease["owner"], row.fence)
     taken_over = ready["owner"] is not None
     event = db.execute(_READ["event"], (row.event_seq,)).fetchone()
     try:
-        steps = tuple(map(stored_step, db.execute(_READ["steps"], (row.id,))))
+        steps = tuple(map(stored_step, db.execute(_READ["steps"], (row.id,)))) if claimed["step_count"] else ()
         return ClaimedRun(row, stored_event(event), steps, claim, taken_over)
     except (ValueError, TypeError, OverflowError) as error:
         unread = stored_event(dict(event) | {"data": "{}"})
