@@ -64,9 +64,8 @@ class Circuits:
         return not self._barred(connection, run_id)
 
     def is_outage(self, connection: str, error: Mapping[str, Any]) -> bool:
-        """Whether an error is one of a known outage: the vendor's fault, and no try of the run."""
-        state = self._closed.get(connection)
-        return state is not None and state.status == "down" and (_unanswered(error) or _wish(error) >= LONG_WISH)
+        """Whether an error is one of a closed connection's vendor that does not answer, and so no try of the run."""
+        return connection in self._closed and (_unanswered(error) or _wish(error) >= LONG_WISH)
 
     async def heed(
         self, connection: str, error: Mapping[str, Any] | None, row: RunRow, notify: tuple[str, ...]
@@ -86,7 +85,10 @@ class Circuits:
 
     async def probe(self) -> bool:
         """Take in what other processes found out, and send scouts where it is time; whether there was one."""
-        self._closed = {state.name: state for state in await self._journal.closed_connections()}
+        closed = {state.name: state for state in await self._journal.closed_connections()}
+        for name in self._closed.keys() - closed.keys():
+            self._failures.pop(name, None)
+        self._closed = closed
         now = self._now()
         sent = False
         for state in self._closed.values():
@@ -112,7 +114,8 @@ class Circuits:
     async def _reread(self, connection: str) -> None:
         state = await self._journal.connection_state(connection)
         if state.status == "active":
-            self._closed.pop(connection, None)
+            if self._closed.pop(connection, None):
+                self._failures.pop(connection, None)
         else:
             self._closed[connection] = state
 

@@ -240,7 +240,7 @@ def _with_doubt(failed: Checkpoint, action: Action[Any], *, repeated: bool) -> C
     """The failure of a write with what it leaves open, by how the action can be asked again."""
     error = failed.data["error"]
     if repeated and action.redo == "native_key" and error.get("status") == _UNDER_WAY:
-        return replace(failed, data={**failed.data, "error": error | {"kind": "transient"}})
+        return replace(failed, data={**failed.data, "error": error | {"kind": "ambiguous"}})
     if repeated and not settles(action.redo, error["kind"]):
         return replace(failed, data={**failed.data, "unsettled": True})
     if error["kind"] == "unavailable" and action.redo == "unsafe":

@@ -281,8 +281,8 @@ def _settle(plan: Plan, run: Run, leg: LegPlan, now: datetime) -> Decision:
 
 def _arrived(state: LegState) -> datetime | None:
     """When a write that was cut off, or given up by a proxy, has arrived for sure: it is not looked for before."""
-    lost = state.sent_at if state.phase is Phase.SENT else state.lost_at
-    return lost + STILL_ON_ITS_WAY if lost else None
+    since = (state.sent_at if state.phase is Phase.SENT else None, state.lost_at)
+    return max((at + STILL_ON_ITS_WAY for at in since if at), default=None)
 
 
 def _roll_back(plan: Plan, run: Run, ending: Status, now: datetime) -> Decision:

@@ -187,6 +187,11 @@ def undecided(leg: LegState) -> bool:
     return leg.phase is Phase.SENT or (leg.doubt and leg.phase is Phase.PENDING)
 
 
+def cut_off(leg: LegState) -> bool:
+    """Whether a try was cut off and nobody has noted when."""
+    return leg.phase is Phase.SENT and leg.sent_at is not None and (leg.lost_at is None or leg.lost_at < leg.sent_at)
+
+
 def unsettled(leg: LegState) -> bool:
     """Whether a try of this leg may have taken effect, be it only that a server's word is all there is against it."""
     return undecided(leg) or (leg.phase is Phase.PENDING and leg.unproven)
@@ -364,6 +369,12 @@ def _reconnected(run: Run, _: Step) -> Run:
     return replace(run, legs=legs, read_tries=_freed(run.read_tries))
 
 
+def _taken_over(run: Run, step: Step) -> Run:
+    """Whoever performed it is gone, and what it had sent may still be on its way from that moment on."""
+    legs = {n: replace(leg, lost_at=step.at) if leg.phase is Phase.SENT else leg for n, leg in run.legs.items()}
+    return replace(run, legs=legs)
+
+
 def _freed(tries: Tries) -> Tries:
     return replace(tries, at=None, uncounted=None) if tries.uncounted in CLOSING else tries
 
@@ -404,6 +415,7 @@ _EVOLVE = {
     "cancel": _person_acted,
     "resume": _person_acted,
     "reconnect": _reconnected,
+    "takeover": _taken_over,
     "stop": _stopped,
     "end": _stopped,
 }

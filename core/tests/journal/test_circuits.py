@@ -150,7 +150,7 @@ async def test_refused_credentials_close_at_once_and_are_tried_seldom(world: Any
     state = await world.journal.connection_state("books")
     assert (state.status, state.probe_at) == ("paused", world.clock() + AUTH_PROBE)
     assert await alerts(world) == ["connection books is paused: its credentials are refused"]
-    assert circuits.is_outage("books", SILENT) is False
+    assert circuits.is_outage("books", SILENT) is True
 
 
 async def test_a_vendor_that_asks_for_a_long_pause_gets_it_and_somebody_knows(world: Any) -> None:
@@ -173,4 +173,17 @@ async def test_a_new_configuration_tries_at_once_and_forgets_what_it_does_not_ha
     await circuits.reloaded({"books"})
     assert await circuits.probe() is True
     await circuits.reloaded({"crm"})
+    assert await status(world) == "active"
+
+
+async def test_no_other_run_is_sent_while_the_scout_is_still_at_the_vendor(world: Any) -> None:
+    circuits = process(world)
+    await silence(world, circuits)
+    world.clock.advance(FIRST_PROBE.total_seconds())
+    assert await circuits.probe() is True
+    scout = await world.only()
+    world.clock.advance(10 * FIRST_PROBE.total_seconds())
+    assert await circuits.probe() is False
+    assert await circuits.must_wait("books", scout.row.id) is False
+    await circuits.heed("books", None, scout.row, ())
     assert await status(world) == "active"

@@ -72,6 +72,9 @@ async def test_one_waiting_run_is_sent_when_it_is_time_and_another_if_nothing_is
     assert (state.scout, state.probe_at) == (first, now + timedelta(seconds=7))
     assert await world.claim_ids() == [first]
     now = world.clock.advance(7)
+    assert await journal.send_scout("books", now, now + timedelta(seconds=7)) is None, "it is still at the vendor"
+    await journal.release_dead(lambda owner: False)
+    await world.write(await world.only(), "waiting", waits_for=BOOKS, release=True)
     assert await journal.send_scout("books", now, now + timedelta(seconds=7)) == second
 
 

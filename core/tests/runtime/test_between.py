@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from crossdock import circuits
 from crossdock.runners import local, trouble
-from crossdock_sdk import AmbiguousError, RejectedError, TransientError, UnavailableError
+from crossdock_sdk import AmbiguousError, AuthError, RejectedError, TransientError, UnavailableError
 from scripted import leg
 
 
@@ -203,3 +205,27 @@ async def test_a_repeat_that_meets_the_first_request_still_at_work_is_no_refusal
     async with house({"a": leg("key.create")}) as h:
         row = await h.rests(await h.win(), "succeeded", "rolled_back", "dead")
         assert (row.status, list(vendor.standing)) == ("succeeded", ["key.create-1"])
+
+
+async def test_a_rollback_that_meets_refused_credentials_waits_for_the_connection_it_needs(
+    house: Callable[..., Any], vendor: Any
+) -> None:
+    vendor.script["put.update.before"] = [RejectedError("no")]
+    vendor.script["key.create.undo.before"] = [AuthError("revoked")]
+    legs = {"a": leg("key.create"), "b": leg("put.update") | {"do": "other.put.update"}}
+    async with house(legs, names=("v", "other")) as h:
+        run = await h.win()
+        row = await h.fails(run, "auth")
+        assert (row.status, row.waits_for, row.leg) == ("rolling_back", "connection:v", "a")
+
+
+async def test_an_outage_of_a_connection_whose_credentials_were_refused_spends_no_tries(
+    house: Callable[..., Any], vendor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(circuits, "AUTH_PROBE", timedelta(milliseconds=50))
+    monkeypatch.setattr(local, "POLL", timedelta(milliseconds=50))
+    silent = [UnavailableError("503", status=503) for _ in range(6)]
+    vendor.script["key.create.before"] = [AuthError("who?"), *silent]
+    async with house({"a": leg("key.create") | {"do": "books.key.create"}}, names=("v", "books")) as h:
+        row = await h.rests(await h.win(), "succeeded", "rolled_back", "dead")
+        assert (row.status, vendor.script["key.create.before"]) == ("succeeded", [])

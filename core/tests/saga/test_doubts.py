@@ -192,3 +192,13 @@ def test_a_wish_to_cancel_makes_nobody_look_before_the_write_can_have_arrived(re
     assert decide(world.plan, world.run, world.now) == Wait(lost + timedelta(seconds=5), Status.WAITING)
     assert world.drive() == End(Status.CANCELLED, alert=False)
     assert world.live("leg0") == 0
+
+
+def test_what_a_performer_left_behind_is_not_looked_for_before_it_can_have_arrived() -> None:
+    """It may have been at work on it for long: what counts is when it vanished, not when it began."""
+    world = World(one(Redo.LOOKUP), ["ok", "crash_after"])
+    while world.run.leg("leg0").phase is not Phase.SENT:
+        world.perform(decide(world.plan, world.run, world.now))
+    world.now += timedelta(seconds=60)
+    world.say("takeover", None, "done")
+    assert decide(world.plan, world.run, world.now) == Wait(world.now + timedelta(seconds=5), Status.WAITING)

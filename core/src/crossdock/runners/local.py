@@ -19,7 +19,7 @@ from crossdock.recorder import Job
 from crossdock.runners.teller import Teller
 from crossdock.runners.trouble import STUCK, Trouble
 from crossdock.saga import End, Stop, Wait, decide
-from crossdock.state import Phase, Run, fold
+from crossdock.state import Phase, Run, cut_off, fold
 from crossdock.stepper import Stepper
 from crossdock.telemetry import RunTrace
 from crossdock.telemetry.story import in_hand
@@ -249,7 +249,7 @@ class LocalRunner:
     async def _perform(self, claimed: ClaimedRun, job: Job) -> None:
         """Decide and perform until the run comes to a rest. Raises `ProgramError` if it cannot go on."""
         row, program = claimed.row, job.program
-        if claimed.taken_over:
+        if claimed.taken_over or any(map(cut_off, job.run.legs.values())):
             await self._take_over(job)
         await self._teller.remember(job, claimed)
         if await self._stepper.circuits.lifted(row.waits_for, row.id):
@@ -274,10 +274,10 @@ class LocalRunner:
     async def _take_over(self, job: Job) -> None:
         """Say in the run's history that its performer vanished, and in what."""
         _log.warning("this run's performer vanished; it goes on here")
-        cut_off = [name for name, leg in job.run.legs.items() if leg.phase is Phase.SENT]
+        sent = [name for name, leg in job.run.legs.items() if leg.phase is Phase.SENT]
         looks_first = {leg.name for leg in job.program.compiled.enabled if leg.looks_first}
         asking = in_hand(decide(job.program.plan, job.run, self._now()), looks_first)
-        facts = {"owner": self.owner, "cut_off": cut_off, "in_hand": asking}
+        facts = {"owner": self.owner, "cut_off": sent, "in_hand": asking}
         await self._stepper.recorder.note(job, "takeover", facts)
         reach("run.taken_over")
 

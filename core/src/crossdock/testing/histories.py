@@ -73,7 +73,7 @@ def tries(stories: Sequence[Story]) -> Iterator[str]:
             leg = step.leg or ""
             if step.kind == "resume":
                 failed.clear()
-            elif step.phase == "done":
+            elif step.phase == "done" and (step.kind == "apply" or step.data.get("receipt")):
                 failed[leg] = 0
             elif step.kind == "apply" and step.phase == "failed" and not _doubtful(story, number):
                 failed[leg] += 1

@@ -7,8 +7,9 @@ from typing import Protocol, runtime_checkable
 
 from pydantic import SecretStr
 
+from crossdock_sdk.errors import AuthError
 from crossdock_sdk.http.layer import Layer, Request, Sender
-from crossdock_sdk.http.reply import Reply
+from crossdock_sdk.http.reply import Reply, endpoint
 
 
 class Auth(Protocol):
@@ -78,4 +79,10 @@ class Authorised(Layer):
 
 
 def _put(request: Request, headers: Mapping[str, str]) -> None:
-    request.headers.update({name.lower(): value for name, value in headers.items()})
+    for name, value in headers.items():
+        if not value.isprintable() or not value.isascii():
+            raise AuthError(
+                f"{request.method} {endpoint(request.shown)}: not sent, the credentials hold a character that no header"
+                " may have, such as a line break at their end; mend the setting"
+            )
+        request.headers[name.lower()] = value

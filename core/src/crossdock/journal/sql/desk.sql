@@ -26,7 +26,9 @@ WHERE name = :name AND scout = :scout AND status <> 'active';
 UPDATE connections SET scout = NULL, probes = 0, probe_at = :now WHERE name = :name AND status <> 'active';
 
 -- name: probe_is_due
-SELECT 1 FROM connections WHERE name = :name AND status <> 'active' AND probe_at <= :now;
+-- Not while the last one is still at the vendor, which may be silent for longer than the pause.
+SELECT 1 FROM connections WHERE name = :name AND status <> 'active' AND probe_at <= :now
+AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.id = connections.scout AND runs.owner IS NOT NULL);
 
 -- name: pick_scout
 UPDATE runs SET due_at = :now
