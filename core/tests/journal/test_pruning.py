@@ -262,3 +262,16 @@ async def test_a_run_whose_rows_cannot_be_read_is_emptied_too(world: Any, cutoff
     world.clock.advance(60)
     assert await world.journal.empty(cutoff()) == 1
     assert [step.data for step in await world.journal.steps(run.row.id)] == [{}]
+
+
+async def test_an_alert_that_is_told_only_after_its_runs_payload_is_gone_goes_then(world: Any, cutoff: Any) -> None:
+    journal = world.journal
+    run = (await ended(world, "late")).row.id
+    world.clock.advance(60)
+    assert await journal.empty(cutoff()) == 1
+    await journal.put_alert(f"{run}:dead:3@slack", {"alert": {}}, world.clock())
+    await journal.forget_alerts(cutoff())
+    assert [alert.id for alert in await journal.alerts_of(run)] == [f"{run}:dead:3@slack"]
+    await journal.mark_alert(f"{run}:dead:3@slack", retry_at=None)
+    await journal.forget_alerts(cutoff())
+    assert await journal.alerts_of(run) == []

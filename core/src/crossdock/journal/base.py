@@ -313,7 +313,7 @@ class Journal(Protocol):
         ...
 
     async def forget_alerts(self, told_before: datetime) -> int:
-        """Delete delivered alerts about connections; those about runs go with the runs."""
+        """Delete delivered alerts about connections; those about runs go with their payloads, or once told."""
         ...
 
     async def expired(self, payloads_before: datetime, runs_before: datetime) -> Expired:

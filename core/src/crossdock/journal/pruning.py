@@ -65,8 +65,9 @@ def delete_events(db: sqlite3.Connection, received_before: int, limit: int) -> i
 
 
 def delete_told(db: sqlite3.Connection, told_before: str) -> int:
-    """Delete delivered alerts about connections; how many."""
-    return db.execute(_SQL["delete_delivered_of_connections"], {"told_before": told_before}).rowcount
+    """Delete delivered alerts about connections, and about runs whose payload is gone; how many."""
+    late = db.execute(_SQL["delete_delivered_of_emptied"]).rowcount
+    return late + db.execute(_SQL["delete_delivered_of_connections"], {"told_before": told_before}).rowcount
 
 
 def expired(db: sqlite3.Connection, payloads_before: int, runs_before: int) -> Expired:

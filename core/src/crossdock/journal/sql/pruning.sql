@@ -88,6 +88,12 @@ DELETE FROM alerts WHERE id >= :run || ':' AND id < :run || ';' AND due_at IS NU
 DELETE FROM alerts
 WHERE id >= 'connection:' AND id < 'connection;' AND due_at IS NULL AND json_extract(data, '$.alert.at') < :told_before;
 
+-- name: delete_delivered_of_emptied
+-- Its notifier took it only after the payload, which it quotes, was gone.
+DELETE FROM alerts
+WHERE due_at IS NULL AND EXISTS (
+  SELECT 1 FROM runs WHERE runs.id = substr(alerts.id, 1, instr(alerts.id, ':') - 1) AND emptied_at IS NOT NULL);
+
 -- name: count_emptiable
 SELECT COUNT(*) FROM runs AS run
 WHERE ended_at < :ended_before AND ended_at IS NOT NULL AND emptied_at IS NULL
