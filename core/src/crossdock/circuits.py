@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -93,7 +93,8 @@ class Circuits:
         sent = False
         for state in self._closed.values():
             if state.probe_at is not None and state.probe_at <= now:
-                sent |= await self._journal.send_scout(state.name, now, now + _pause(state)) is not None
+                following = now + _pause(state.status, state.probes)
+                sent |= await self._journal.send_scout(state.name, now, following) is not None
         return sent
 
     async def reloaded(self, names: Collection[str]) -> None:
@@ -136,14 +137,13 @@ class Circuits:
         wish = _wish(error)
         known = self._closed.get(connection)
         if known is None or (known.status, status) == ("down", "paused"):
-            new = ConnectionState(connection, status, str(error["message"]), now)
-            new = ConnectionState(connection, status, new.reason, now, probe_at=now + max(_pause(new), wish))
+            until = now + max(_pause(status, 0), wish)
+            new = ConnectionState(connection, status, str(error["message"]), now, probe_at=until)
             alert = connection_alert(connection, status, dict(error), row, now)
             if await self._journal.close_connection(new, outbox(alert, notify, now)):
                 tell_log(alert)
         elif known.scout == row.id:
-            longer = replace(known, probes=known.probes + 1)
-            until = now + max(_pause(longer), wish)
+            until = now + max(_pause(known.status, known.probes + 1), wish)
             await self._journal.postpone_probe(connection, row.id, until, str(error["message"]))
         else:
             return
@@ -154,9 +154,9 @@ class Circuits:
         self._closed.pop(connection, None)
 
 
-def _pause(state: ConnectionState) -> timedelta:
+def _pause(status: str, probes: int) -> timedelta:
     """Until the next try; credentials are a person's to mend, and a vendor locks out who insists."""
-    return AUTH_PROBE if state.status == "paused" else min(FIRST_PROBE * 2 ** min(state.probes, 16), LONGEST_PROBE)
+    return AUTH_PROBE if status == "paused" else min(FIRST_PROBE * 2 ** min(probes, 16), LONGEST_PROBE)
 
 
 def _wish(error: Mapping[str, Any]) -> timedelta:

@@ -7,7 +7,7 @@ fall between the two.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,8 +30,8 @@ from crossdock.journal.base import (
 from crossdock.metrics import RuntimeMetrics
 from crossdock.planning import Known
 from crossdock.program import Program
-from crossdock.saga import AUTH_PROBE, Apply, Decision, End, MakePlan, Stop, Undo, Wait, culprit, decide, why_held
-from crossdock.state import CLOSING, Run, Status, Tries, evolve, fold, leaves, unsettled
+from crossdock.saga import Apply, Decision, End, MakePlan, Stop, Undo, Wait, culprit, decide, held_up, why_held
+from crossdock.state import Run, Status, evolve, fold, leaves, unsettled
 from crossdock.telemetry import PastSpan, RunTrace, Telemetry
 from crossdock.telemetry.story import run_span
 
@@ -272,10 +272,9 @@ def _update(job: Job, decision: Decision) -> RunUpdate:
     match decision:
         case Wait(until, status, _):
             pause = None
-            for held, tries, why in _tried(job.run):
-                # What it waits for is not always what it will end with: a rollback may meet a closed connection.
-                if tries.uncounted in CLOSING and tries.at and tries.at + AUTH_PROBE == until:
-                    leg, error, pause = held or leg, why, connection_wait(_connection(job, held))
+            # What it waits for is not always what it will end with: a rollback may meet a closed connection.
+            for held, why in held_up(job.run, until):
+                leg, error, pause = held or leg, why, connection_wait(_connection(job, held))
             return RunUpdate(str(status), due_at=until, error=error, leg=leg, waits_for=pause, release=True)
         case Stop(status, _):
             return RunUpdate(str(status), error=error or why_held(job.run), leg=leg, release=True)
@@ -286,14 +285,6 @@ def _update(job: Job, decision: Decision) -> RunUpdate:
             return RunUpdate(str(Status.ROLLING_BACK), error=error, leg=name)
         case _:
             return RunUpdate(str(Status.RUNNING), error=error, leg=leg)
-
-
-def _tried(run: Run) -> Iterator[tuple[str | None, Tries, dict[str, Any] | None]]:
-    """All that was tried, with the leg (None: reading the record) and how it failed last."""
-    yield None, run.read_tries, run.error
-    for name, leg in run.legs.items():
-        yield name, leg.tries, leg.error
-        yield name, leg.undo_tries, leg.error
 
 
 def _connection(job: Job, leg: str | None) -> str:

@@ -338,6 +338,13 @@ def _spent(plan: Plan, tries: Tries) -> bool:
     return tries.failures > plan.retry.attempts
 
 
+def held_up(run: Run, until: datetime) -> list[tuple[str | None, dict[str, Any] | None]]:
+    """The leg (None: reading the record) that waits until then for a closed connection, and how it failed last."""
+    tried: list[tuple[str | None, Tries, dict[str, Any] | None]] = [(None, run.read_tries, run.error)]
+    tried += [(name, tries, leg.error) for name, leg in run.legs.items() for tries in (leg.tries, leg.undo_tries)]
+    return [(name, why) for name, t, why in tried if t.uncounted in CLOSING and t.at and t.at + AUTH_PROBE == until]
+
+
 def _due(plan: Plan, tries: Tries) -> datetime | None:
     """When the next try may start; None: at once."""
     if tries.at is None:

@@ -219,6 +219,11 @@ async def test_a_lock_can_be_taken_again_by_its_holder(world: Any) -> None:
     holder = await world.begin()
     await world.write(holder, acquire=["x"])
     await world.write(holder, acquire=["x"])
+    other = await world.begin("other")
+    with pytest.raises(LockHeld):
+        await world.write(other, acquire=["x"])
+    await world.write(holder, unlock=["x"])
+    await world.write(other, acquire=["x"])
 
 
 async def test_a_lock_survives_the_loss_of_its_performer(world: Any) -> None:
