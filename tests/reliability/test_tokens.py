@@ -7,6 +7,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ async def until_both_ask(firm: Any) -> None:
 @pytest.mark.timeout(180 + 2 * DEALS)
 async def test_processes_refresh_once_for_each_expiry_and_lose_none(firm: Any) -> None:
     books = firm.sandbox.simulators["quickbooks"]
+    books.tokens.rotates_after = timedelta(0)
     # Slow enough for each to get some: who is not woken looks for work every second.
     firm.fault(kind="latency", seconds=0.2, times=None)
     servers = [firm.server.beside(f"server-{n}", CROSSDOCK_CONCURRENCY=str(AT_ONCE)) for n in range(PROCESSES)]
@@ -64,10 +66,10 @@ def nothing_is_stored_after_the_grant(firm: Any, *, rotates: bool) -> Iterator[a
     granted, issue = asyncio.Event(), tokens._issue
     db = sqlite3.connect(firm.server.folder / "crossdock.db", timeout=10, isolation_level=None)
 
+    if rotates:
+        tokens.rotates_after = timedelta(0)
+
     def issue_and_lock() -> Any:
-        if not rotates:
-            # Within a day the vendor gives the same refresh token again.
-            tokens._generation -= 1
         if not granted.is_set():
             db.execute("BEGIN IMMEDIATE")
             granted.set()
@@ -89,6 +91,7 @@ async def cut_off_by_a_kill(firm: Any, *, rotates: bool) -> None:
 
 
 async def cut_off_by_the_network(firm: Any) -> None:
+    firm.sandbox.simulators["quickbooks"].tokens.rotates_after = timedelta(0)
     await firm.server.start()
     firm.fault(kind="drop_after", connector="quickbooks", method="POST", path="*/tokens/bearer")
     await firm.win("Cut off", customer="Customer of Cut off")

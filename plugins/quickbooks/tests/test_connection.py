@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -111,6 +112,7 @@ async def test_an_hour_later_the_token_is_renewed_before_it_is_refused(
 async def test_rotated_refresh_tokens_survive_in_the_vault_and_win_over_the_configured_one(
     connect: Connect, books: QuickBooksSimulator, url: str
 ) -> None:
+    books.tokens.rotates_after = timedelta(0)
     vault = MemoryTokens()
     await connect(books.settings(url), tokens=vault).read("Customer", "1")
     await books.trigger("token.expire", {})

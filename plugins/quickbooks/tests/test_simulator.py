@@ -74,7 +74,7 @@ async def test_json_comes_only_to_those_who_ask_for_it(call: Caller) -> None:
     [
         ((CLIENT_ID, "wrong"), {}, "invalid_client"),
         ((CLIENT_ID, CLIENT_SECRET), {"grant_type": "password"}, "unsupported_grant_type"),
-        ((CLIENT_ID, CLIENT_SECRET), {"refresh_token": refresh_token(0)}, "invalid_grant"),
+        ((CLIENT_ID, CLIENT_SECRET), {"refresh_token": f"{refresh_token(0)}0"}, "invalid_grant"),
         ((CLIENT_ID, CLIENT_SECRET), {"refresh_token": "simulated-refresh-9-0000000000000000"}, "invalid_grant"),
     ],
 )
@@ -84,10 +84,23 @@ async def test_the_token_endpoint_refuses(call: Caller, client: tuple[str, str],
     assert reply.json()["error"] == said
 
 
-async def test_a_restarted_simulator_knows_the_refresh_tokens_that_it_gave(call: Caller, url: str) -> None:
-    form = {"grant_type": "refresh_token", "refresh_token": refresh_token(7)}
+async def refreshed(call: Caller, generation: int) -> str:
+    form = {"grant_type": "refresh_token", "refresh_token": refresh_token(generation)}
     reply = await call.http.post("/oauth2/v1/tokens/bearer", data=form, auth=(CLIENT_ID, CLIENT_SECRET))
-    assert reply.json()["refresh_token"] == refresh_token(8)
+    return reply.json().get("refresh_token", reply.json().get("error"))
+
+
+async def test_a_refresh_token_is_given_again_for_a_day_and_then_replaced(call: Caller, clock: Any) -> None:
+    assert await refreshed(call, 0) == await refreshed(call, 0) == refresh_token(0)
+    clock.pass_by(days=1)
+    assert await refreshed(call, 0) == refresh_token(1)
+    assert await refreshed(call, 0) == "invalid_grant"
+    assert await refreshed(call, 1) == refresh_token(1)
+
+
+async def test_a_restarted_simulator_knows_the_refresh_tokens_that_it_gave(call: Caller) -> None:
+    assert await refreshed(call, 7) == refresh_token(7)
+    assert await refreshed(call, 6) == "invalid_grant"
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,7 @@ async def firm(story: Story, folder: Path) -> AsyncIterator[Firm]:
     simulators = _simulators(clock, oauth=story.oauth, webhook=story.webhook)
     books: Any = simulators["books"]
     books.keeps_request_ids = not story.forgetful
+    books.tokens.rotates_after = timedelta(0)
     rng = random.Random(story.seed)
     faults = {
         name: FaultTransport(

@@ -11,6 +11,7 @@ import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,8 @@ class World:
 async def firm(nursery: Nursery, folder: Path) -> AsyncIterator[World]:
     """A firm with all four legs of the example, and one deal won."""
     sandbox = Sandbox(load_plugins().simulators)
+    books: Any = sandbox.simulators["quickbooks"]
+    books.tokens.rotates_after = timedelta(0)
     world = World(sandbox, nursery, folder)
     async with serve(sandbox) as url, serve(world.take) as ear:
         sandbox.base_url = url

@@ -17,7 +17,7 @@ from crossdock.logs import bind
 from crossdock.program import ProgramError, Programs
 from crossdock.recorder import Job
 from crossdock.runners.teller import Teller
-from crossdock.runners.trouble import STUCK, Trouble
+from crossdock.runners.trouble import STUCK, Trouble, suspected
 from crossdock.saga import End, Stop, Wait, decide
 from crossdock.state import Phase, Run, cut_off, fold
 from crossdock.stepper import Stepper
@@ -60,6 +60,7 @@ class LocalRunner:
         self._stopping = False
         self._teller = Teller(journal, stepper.caller.telemetry, now)
         self._trouble = Trouble(journal, programs, now, stepper.caller.redact)
+        self._quarantine = asyncio.Lock()
         self._owed: list[ClaimedRun] = []
         """Runs that could not be given back, for the journal took no write."""
         self._stuck_runs: set[str] = set()
@@ -238,7 +239,10 @@ class LocalRunner:
         run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), claimed.steps)
         job = Job(row, claimed.event, claimed.claim, program, run, lease_until=row.lease_until)
         try:
-            await self._perform(claimed, job)
+            if suspected(claimed):
+                await self._perform_alone(claimed, job)
+            else:
+                await self._perform(claimed, job)
         except ProgramError as error:
             self._stuck_runs.add(row.id)
             await self._trouble.stuck(row, str(error))
@@ -246,11 +250,19 @@ class LocalRunner:
         reach("run.rested")
         await self._teller.rested(job)
 
-    async def _perform(self, claimed: ClaimedRun, job: Job) -> None:
+    async def _perform_alone(self, claimed: ClaimedRun, job: Job) -> None:
+        """Perform a run that may be what ends its performers while no other such run is in hand here."""
+        async with self._quarantine:
+            job.lease_until = self._now() + self._stepper.recorder.lease
+            if await self._journal.heartbeat([claimed.claim], job.lease_until):
+                raise LeaseLost(claimed.claim.run_id, claimed.claim.fence)
+            await self._perform(claimed, job, alone=True)
+
+    async def _perform(self, claimed: ClaimedRun, job: Job, *, alone: bool = False) -> None:
         """Decide and perform until the run comes to a rest. Raises `ProgramError` if it cannot go on."""
         row, program = claimed.row, job.program
         if claimed.taken_over or any(map(cut_off, job.run.legs.values())):
-            await self._take_over(job)
+            await self._take_over(job, alone)
         await self._teller.remember(job, claimed)
         if await self._stepper.circuits.lifted(row.waits_for, row.id):
             await self._stepper.recorder.note(job, "reconnect", {"connection": row.waits_for})
@@ -265,19 +277,22 @@ class LocalRunner:
             following = await self._stepper.perform(job, decision)
             if following is None:
                 break
+            if alone:
+                # What it has got done must be seen, should it end us next.
+                await self._stepper.recorder.flush(job)
             if self._stopping:
                 await self._stepper.recorder.flush(job)
                 await self._journal.release(claimed.claim, self._now())
                 break
             decision = following
 
-    async def _take_over(self, job: Job) -> None:
-        """Say in the run's history that its performer vanished, and in what."""
+    async def _take_over(self, job: Job, alone: bool) -> None:
+        """Say in the run's history that its performer vanished, and in what; `alone`: with no other suspect."""
         _log.warning("this run's performer vanished; it goes on here")
         sent = [name for name, leg in job.run.legs.items() if leg.phase is Phase.SENT]
         looks_first = {leg.name for leg in job.program.compiled.enabled if leg.looks_first}
         asking = in_hand(decide(job.program.plan, job.run, self._now()), looks_first)
-        facts = {"owner": self.owner, "cut_off": sent, "in_hand": asking}
+        facts = {"owner": self.owner, "cut_off": sent, "in_hand": asking, "alone": alone}
         await self._stepper.recorder.note(job, "takeover", facts)
         reach("run.taken_over")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -17,8 +18,13 @@ _log = logging.getLogger("crossdock.runner")
 
 STUCK = timedelta(seconds=30)
 """How often a run is looked at again that cannot go on as things are configured, or over which we fail."""
-DEADLY = 10
-"""So many performers of a run have vanished, one after the other without a step done, that it may be the run."""
+SUSPECT = 10
+"""So many performers of a run vanish, one after the other without a step done, that it may be the run that ends them.
+
+Whoever shared a process with it looks the same, so suspects are performed one at a time from then on.
+"""
+GUILTY = 5
+"""So many performers vanish over a run while no other suspect is in hand that it is the run."""
 _KEPT = frozenset({Status.IN_DOUBT, Status.ROLLING_BACK})
 
 
@@ -48,12 +54,12 @@ class Trouble:
 
     async def deadly(self, claimed: ClaimedRun) -> bool:
         """Whether the run is put off for a while, because one performer after the other has vanished over it."""
-        vanished = _vanished(claimed.steps) + claimed.taken_over
-        if not claimed.taken_over or vanished % DEADLY:
+        if not claimed.taken_over or sum(step.data["alone"] for step in _takeovers(claimed.steps)) < GUILTY:
             return False
-        message = f"{vanished} performers of this run have vanished over one step; it may be the step that ends them"
-        await self._post(claimed.row, defect_alert(claimed.row, message, self._now()))
-        await self.put_off(claimed, message, "defect", min(STUCK * vanished, timedelta(hours=1)))
+        message = "one performer after the other has vanished over one step of this run; it may be what ends them"
+        if not self._told_before(claimed.row, message):
+            await self._post(claimed.row, defect_alert(claimed.row, message, self._now()))
+        await self.put_off(claimed, message, "defect", min(STUCK * claimed.row.takeovers, timedelta(hours=1)))
         return True
 
     async def cancelled(self, claimed: ClaimedRun) -> bool:
@@ -92,12 +98,12 @@ class Trouble:
         return row.error is not None and row.error.get("message") == self._redact(message)
 
 
-def _vanished(steps: Sequence[StoredStep]) -> int:
-    """How many takeovers there were since the last step that was done."""
-    count = 0
-    for step in reversed(steps):
-        if step.kind == "takeover":
-            count += 1
-        elif step.phase == "done":
-            break
-    return count
+def suspected(claimed: ClaimedRun) -> bool:
+    """Whether it may be this run that ends its performers."""
+    return len(_takeovers(claimed.steps)) + claimed.taken_over >= SUSPECT
+
+
+def _takeovers(steps: Sequence[StoredStep]) -> list[StoredStep]:
+    """Those since the last step that was done, newest first."""
+    others = itertools.takewhile(lambda step: step.kind == "takeover" or step.phase != "done", reversed(steps))
+    return [step for step in others if step.kind == "takeover"]

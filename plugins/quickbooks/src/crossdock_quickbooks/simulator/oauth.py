@@ -1,4 +1,4 @@
-"""Intuit's token endpoint: HTTP Basic client, rotating refresh tokens, access tokens of one hour."""
+"""Intuit's token endpoint: HTTP Basic client, refresh tokens that change daily, access tokens of one hour."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ CLIENT_ID = "simulated-quickbooks-client"
 CLIENT_SECRET = "simulated-quickbooks-client-secret"  # noqa: S105 - opens nothing but the simulator
 ACCESS_SECONDS = 3600
 REFRESH_SECONDS = 8_726_400
+ROTATES_AFTER = timedelta(hours=24)
 
 
 def refresh_token(generation: int) -> str:
@@ -28,10 +29,15 @@ def refresh_token(generation: int) -> str:
 
 
 class TokenServer:
-    """Each refresh gives a new refresh token, and the old one is `invalid_grant` from then on."""
+    """A refresh gives a new refresh token once the old one is a day old; the old one is `invalid_grant` then.
+
+    `rotates_after` is that age: zero makes every refresh token work once.
+    """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
+        self.rotates_after = ROTATES_AFTER
+        self._since: datetime | None = None
         self._expiry: dict[str, datetime] = {}
         self._generation = 0
         self._issued = 0
@@ -52,6 +58,7 @@ class TokenServer:
         """A person connects the app anew; returns the new refresh token."""
         self.revoked = False
         self._generation += 1
+        self._since = self._clock()
         return refresh_token(self._generation)
 
     async def endpoint(self, request: Request) -> Response:
@@ -65,8 +72,16 @@ class TokenServer:
         if self.revoked or generation is None or generation < self._generation:
             described = "Incorrect or invalid refresh token"
             return json_response({"error": "invalid_grant", "error_description": described}, 400)
-        self._generation = generation + 1
+        self._generation = generation
+        self._rotate()
         return json_response(self._issue())
+
+    def _rotate(self) -> None:
+        now = self._clock()
+        self._since = self._since or now
+        if now - self._since >= self.rotates_after:
+            self._generation += 1
+            self._since = now
 
     def _generation_of(self, token: str) -> int | None:
         number = token.removeprefix("simulated-refresh-").partition("-")[0]
