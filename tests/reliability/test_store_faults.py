@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,15 @@ Trouble = Callable[["Inside"], contextlib.AbstractAsyncContextManager[None]]
 class Inside:
     """A firm whose server runs in this process, so that a test can reach its journal."""
 
-    def __init__(self, firm: Any, runtime: Crossdock, disk: FaultyDisk, webhooks: list[int]) -> None:
+    def __init__(
+        self, firm: Any, runtime: Crossdock, disk: FaultyDisk, webhooks: list[int], other: asyncio.subprocess.Process
+    ) -> None:
         self.firm = firm
         self.runtime = runtime
         self.disk = disk
         self.webhooks = webhooks
         """How deliveries were answered."""
+        self.other = other
         self.path: Path = runtime.journal.path
 
     async def on_the_writer(self, work: Callable[[Any], Any]) -> Any:
@@ -46,18 +50,14 @@ class Inside:
 @contextlib.asynccontextmanager
 async def another_writer_that_does_not_end(inside: Inside) -> AsyncIterator[None]:
     await inside.on_the_writer(lambda db: db.execute("PRAGMA busy_timeout = 100"))
-    # It is a process of its own: two handles on one file in one process would share POSIX locks.
-    script = (
-        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=30, isolation_level=None);"
-        "db.execute('BEGIN IMMEDIATE'); print('locked', flush=True); sys.stdin.readline()"
-    )
-    pipe = asyncio.subprocess.PIPE
-    child = await asyncio.create_subprocess_exec("python3", "-c", script, str(inside.path), stdin=pipe, stdout=pipe)
-    assert child.stdout is not None
-    assert await child.stdout.readline() == b"locked\n"
+    other = inside.other
+    assert other.stdin is not None
+    assert other.stdout is not None
+    other.stdin.write(b"lock\n")
+    assert await other.stdout.readline() == b"locked\n"
     yield
-    child.kill()
-    await child.wait()
+    other.kill()
+    await other.wait()
 
 
 @contextlib.asynccontextmanager
@@ -90,7 +90,27 @@ TROUBLES: dict[str, tuple[Trouble, str]] = {
 
 
 @pytest.fixture
-async def inside(firm: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Inside]:
+async def other_writer(firm: Any) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Locks the database once it is told to, at once, however busy the machine is.
+
+    It is a process of its own: two handles on one file in one process would share POSIX locks.
+    """
+    script = (
+        "import sqlite3, sys; sys.stdin.readline() or sys.exit();"
+        "db = sqlite3.connect(sys.argv[1], timeout=30, isolation_level=None);"
+        "db.execute('BEGIN IMMEDIATE'); print('locked', flush=True); sys.stdin.readline()"
+    )
+    command = (sys.executable, "-c", script, str(firm.server.folder / "crossdock.db"))
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+    yield child
+    assert child.stdin is not None
+    child.stdin.close()
+    await child.wait()
+
+
+@pytest.fixture
+async def inside(firm: Any, other_writer: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Inside]:
     disk = FaultyDisk()
     env = {name: value for name, value in firm.server.env.items() if name.startswith("CROSSDOCK_")}
     folder = firm.server.folder
@@ -100,7 +120,7 @@ async def inside(firm: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[In
         journal_on(disk.name, patched)
         webhooks: list[int] = []
         async with serve(_noting(create_app(runtime=runtime), webhooks), port=firm.server.port):
-            yield Inside(firm, runtime, disk, webhooks)
+            yield Inside(firm, runtime, disk, webhooks, other_writer)
 
 
 def _noting(app: Any, webhooks: list[int]) -> Any:
