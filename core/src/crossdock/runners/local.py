@@ -17,7 +17,7 @@ from crossdock.logs import bind
 from crossdock.program import ProgramError, Programs
 from crossdock.recorder import Job
 from crossdock.runners.teller import Teller
-from crossdock.runners.trouble import STUCK, Trouble, suspected
+from crossdock.runners.trouble import STUCK, Trouble, suspected, suspicion
 from crossdock.saga import End, Stop, Wait, decide
 from crossdock.state import Phase, Run, cut_off, fold
 from crossdock.stepper import Stepper
@@ -132,7 +132,8 @@ class LocalRunner:
             await self._beat()
         if free > 0:
             claimed = await self._journal.claim(self.owner, free, self._now(), self._stepper.recorder.lease)
-        for one in claimed:
+        # Of several suspects, who has been alone least often goes first: one that is innocent gets on.
+        for one in sorted(claimed, key=suspicion):
             task = asyncio.create_task(self._drive(one))
             self._driving[task] = one
             task.add_done_callback(self._let_go)

@@ -54,7 +54,7 @@ class Trouble:
 
     async def deadly(self, claimed: ClaimedRun) -> bool:
         """Whether the run is put off for a while, because one performer after the other has vanished over it."""
-        if not claimed.taken_over or sum(step.data["alone"] for step in _takeovers(claimed.steps)) < GUILTY:
+        if not claimed.taken_over or suspicion(claimed) < GUILTY:
             return False
         message = "one performer after the other has vanished over one step of this run; it may be what ends them"
         if not self._told_before(claimed.row, message):
@@ -101,6 +101,11 @@ class Trouble:
 def suspected(claimed: ClaimedRun) -> bool:
     """Whether it may be this run that ends its performers."""
     return len(_takeovers(claimed.steps)) + claimed.taken_over >= SUSPECT
+
+
+def suspicion(claimed: ClaimedRun) -> int:
+    """How often a performer of the run went on without a step done while no other suspect was in hand."""
+    return sum(step.data["alone"] for step in _takeovers(claimed.steps))
 
 
 def _takeovers(steps: Sequence[StoredStep]) -> list[StoredStep]:
