@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, count
 
-from crossdock_sdk import ConfigError, Event, PayloadError, VerificationError, WebhookReply, WebhookRequest
+from crossdock_sdk import ConfigError, Event, Handshake, PayloadError, VerificationError, WebhookReply, WebhookRequest
 from crossdock_sdk.crashpoints import reach
 
 from crossdock.config.compiled import CompiledFlow
@@ -95,9 +95,9 @@ class Intake:
             _log.error("a delivery to %s cannot be taken: %s", connection, error)
             raise RefusedError(503, "deliveries cannot be taken at the moment") from None
         try:
-            reply = source.handshake(request)
-            if reply is not None:
-                return Receiving(reply=reply)
+            handshake = source.handshake(request)
+            if handshake is not None:
+                return self._agree(handshake)
             source.verify(request)
             events = source.parse(request)
         except VerificationError as error:
@@ -111,6 +111,9 @@ class Intake:
             _log.exception("the connector of %s failed over a delivery", connection)
             raise RefusedError(500, "the connector failed over the delivery") from None
         return await self.accept(connection, events, trace, begun)
+
+    def _agree(self, handshake: Handshake) -> Receiving:
+        raise VerificationError("a handshake came while no registration of ours is under way")
 
     async def accept(
         self, connection: str, events: list[Event], trace: RunTrace, received_at: datetime | None = None

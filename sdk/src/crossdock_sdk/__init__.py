@@ -4,6 +4,7 @@ A connector is a package with an entry point in the group `crossdock` that names
 implementations; see `crossdock_sdk.hooks`.
 """
 
+from crossdock_sdk.changes import Change, read_changes
 from crossdock_sdk.contracts.connection import (
     Connection,
     ConnectionConfig,
@@ -13,8 +14,10 @@ from crossdock_sdk.contracts.connection import (
     TokenStore,
 )
 from crossdock_sdk.contracts.notifier import Alert, LegReport, Notifier
+from crossdock_sdk.contracts.polling import Polling, PollPage, PollRequest
 from crossdock_sdk.contracts.sink import Action, Receipt, Redo, Sink
-from crossdock_sdk.contracts.source import Event, EventSpec, Source, WebhookReply, WebhookRequest
+from crossdock_sdk.contracts.source import Event, EventSpec, Handshake, Source, WebhookReply, WebhookRequest
+from crossdock_sdk.contracts.subscriptions import Subscribable, Subscription
 from crossdock_sdk.contracts.transform import Transform
 from crossdock_sdk.errors import (
     AmbiguousError,
@@ -37,6 +40,7 @@ from crossdock_sdk.http import ApiClient, BearerAuth, HeaderAuth, Limits, OAuth2
 from crossdock_sdk.looking import looking
 from crossdock_sdk.models import (
     Address,
+    BoardTask,
     Customer,
     Deal,
     DealProduct,
@@ -45,10 +49,13 @@ from crossdock_sdk.models import (
     Invoice,
     InvoiceLine,
     InvoiceSend,
+    IssuedInvoice,
     ItemQuery,
     Note,
     ObjectRef,
     Organization,
+    Payment,
+    PaymentLine,
     Person,
     Record,
     Task,
@@ -67,6 +74,8 @@ __all__ = (
     "ApiClient",
     "AuthError",
     "BearerAuth",
+    "BoardTask",
+    "Change",
     "ConfigError",
     "Connection",
     "ConnectionConfig",
@@ -81,10 +90,12 @@ __all__ = (
     "Event",
     "EventSpec",
     "EventVoid",
+    "Handshake",
     "HeaderAuth",
     "Invoice",
     "InvoiceLine",
     "InvoiceSend",
+    "IssuedInvoice",
     "ItemQuery",
     "LegReport",
     "Limits",
@@ -96,7 +107,12 @@ __all__ = (
     "ObjectRef",
     "Organization",
     "PayloadError",
+    "Payment",
+    "PaymentLine",
     "Person",
+    "PollPage",
+    "PollRequest",
+    "Polling",
     "Receipt",
     "Record",
     "Redactor",
@@ -105,6 +121,8 @@ __all__ = (
     "Reply",
     "Sink",
     "Source",
+    "Subscribable",
+    "Subscription",
     "Task",
     "TaskUpdate",
     "ThrottledError",
@@ -119,4 +137,5 @@ __all__ = (
     "WebhookRequest",
     "hookimpl",
     "looking",
+    "read_changes",
 )

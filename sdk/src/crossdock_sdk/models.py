@@ -245,6 +245,63 @@ class Invoice(Record):
         return self.subtotal - self.discount
 
 
+class IssuedInvoice(Record):
+    """An invoice as it stands in the books. `paid` is judged by the invoice itself: a voided one owes nothing too."""
+
+    id: Id
+    number: str | None = None
+    status: str = Field(description="open, partly_paid, paid or voided")
+    total: Number = Field(description="with tax, as the books have it; 0 once voided")
+    balance: Number = Field(description="what is still owed")
+    currency: str | None = None
+    customer_id: Id | None = None
+    customer_name: str | None = None
+    email: str | None = None
+    issue_date: Day | None = None
+    due_date: Day | None = None
+    updated_at: Instant | None = None
+    url: str | None = None
+
+
+class PaymentLine(Record):
+    """What of a payment goes to one invoice."""
+
+    invoice_id: Id
+    amount: Number
+
+
+class Payment(Record):
+    """Money that came in. One payment may cover several invoices, and one invoice may take several payments."""
+
+    id: Id
+    amount: Number
+    unapplied: Number | None = Field(default=None, description="what is not yet put to any invoice")
+    currency: str | None = None
+    customer_id: Id | None = None
+    customer_name: str | None = None
+    paid_on: Day | None = None
+    reference: str | None = None
+    invoices: tuple[PaymentLine, ...] = ()
+    updated_at: Instant | None = None
+    url: str | None = None
+
+
+class BoardTask(Record):
+    """A task as it stands on the board."""
+
+    id: Id
+    name: str
+    completed: bool
+    completed_at: Instant | None = None
+    notes: str | None = None
+    assignee_id: Id | None = None
+    assignee_name: str | None = None
+    due_date: Day | None = None
+    projects: tuple[Id, ...] = ()
+    updated_at: Instant | None = None
+    url: str | None = None
+
+
 class ObjectRef(Record):
     """Names one existing object of the target system."""
 

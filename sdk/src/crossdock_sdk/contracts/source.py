@@ -7,10 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from crossdock_sdk.contracts.connection import Connection
 from crossdock_sdk.models import Record
+
+if TYPE_CHECKING:
+    from crossdock_sdk.contracts.polling import Polling, PollPage, PollRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class WebhookRequest:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """What was agreed with the vendor in handshakes, newest first, for a source that makes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,17 @@ class WebhookReply:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """A vendor's set-up call: what it wants to hear, and the secret that it gives for later deliveries.
+
+    The runtime takes it only while a registration of ours is under way, and keeps the secret encrypted.
+    """
+
+    reply: WebhookReply
+    secret: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +63,8 @@ class Event:
     subject: str
     data: dict[str, Any]
     occurred_at: datetime | None = None
+    account: str | None = None
+    """The account that it happened in (`Connection.account`), where one delivery tells of several; None: this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +85,36 @@ class Source(ABC):
 
     connection_class: ClassVar[type[Connection]]
     events: ClassVar[tuple[EventSpec, ...]]
+    polling: ClassVar[Polling | None] = None
+    """How it is polled; None if it cannot be."""
+    setup: ClassVar[str] = ""
+    """How webhooks are registered at a vendor that has no API for it, in a line or two of plain text."""
+    webhooks: ClassVar[bool] = True
+    """Whether the vendor sends webhooks at all."""
+    agrees_secrets: ClassVar[bool] = False
+    """Whether deliveries are verified by secrets that were agreed in handshakes."""
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
 
-    def handshake(self, request: WebhookRequest) -> WebhookReply | None:
-        """Answer a vendor's set-up call; None for an ordinary delivery."""
+    def handshake(self, request: WebhookRequest) -> Handshake | None:
+        """Answer a vendor's set-up call; None for an ordinary delivery. No I/O."""
         return None
+
+    def calls_for_poll(self, request: WebhookRequest) -> bool:
+        """Whether a verified delivery tells of what only a poll can read; the poll is due at once then. No I/O."""
+        return False
+
+    def acknowledgement(self, request: WebhookRequest) -> WebhookReply | None:
+        """What the vendor must hear once a verified delivery is on disk; None: an empty-handed 200 will do."""
+        return None
+
+    async def poll(self, request: PollRequest) -> PollPage:
+        """One page of what happened since, oldest first. Raises `ConnectorError`.
+
+        Only where `polling` says so. An event has the same id as its webhook has.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has `polling` and no `poll`")
 
     @abstractmethod
     def verify(self, request: WebhookRequest) -> None:
