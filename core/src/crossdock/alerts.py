@@ -124,6 +124,30 @@ def connection_alert(connection: str, status: str, error: dict[str, Any], row: R
     )
 
 
+def poll_alert(connection: str, since: datetime, message: str, now: datetime) -> Alert:
+    """A source that cannot be polled, once for each episode, which began `since`."""
+    return Alert(
+        id=f"poll:{connection}:{since.isoformat()}",
+        title=f"connection {connection} cannot be polled: what its webhooks do not tell is not seen",
+        at=now,
+        connection=connection,
+        error={"kind": "poll", "message": message},
+        advice="Mend what the message says; the poll goes on by itself from where it stood, and nothing is left out.",
+    )
+
+
+def poll_gap_alert(connection: str, missed: str, now: datetime) -> Alert:
+    """Something happened at a source that nobody can be told of any more."""
+    return Alert(
+        id=f"poll:{connection}:missed:{now.isoformat()}",
+        title=f"connection {connection}: some of what happened there can no longer be read",
+        at=now,
+        connection=connection,
+        error={"kind": "poll", "message": missed},
+        advice="Look at the vendor for what happened in that time, and see to it by hand.",
+    )
+
+
 def stuck_alert(row: RunRow, message: str, now: datetime) -> Alert:
     """A run that cannot go on with what is installed and configured now."""
     return Alert(

@@ -21,7 +21,7 @@ StepValues: TypeAlias = tuple[str, str | None, str, str, int]
 _SQL = load("runs")
 _ROWS = 32
 """Rows by one statement at most: each number of rows is a statement of its own that SQLite has to read."""
-_EVENT = ("connection", "id", "type", "subject", "data", "received_at", "occurred_at", "trace")
+_EVENT = ("connection", "id", "type", "subject", "data", "received_at", "occurred_at", "trace", "via")
 _NEW_RUN = ("id", "flow", "key", "status", "event_seq", "plan_hash", "trace", "replay_of", "root")
 _RUN = (*_NEW_RUN, "created_at", "created_at", "due_at", "flow", "key")
 """The values of one row of `insert_runs`, in their order."""
