@@ -58,7 +58,7 @@ def _translated(error: Exception, what: str, *, sent: bool) -> ConnectorError:
     untrusted = _untrusted(error)
     if untrusted is not None:
         reason = one_line(untrusted.verify_message, _SAID)
-        return ConfigError(f"{what}: the server's certificate is not trusted: {reason}; name the host as it does")
+        return ConfigError(f"{what}: the server's certificate is not trusted: {reason}; see to host and SSL_CERT_FILE")
     reason = one_line(str(error) or type(error).__name__, _SAID)
     if sent:
         return AmbiguousError(f"{what}: no reply says whether the message was taken: {reason}", unanswered=True)
