@@ -169,6 +169,25 @@ async def test_who_is_put_off_is_sent_it_later_and_the_others_not_again(open_off
     assert len({mail["message_id"] for mail in office.messages}) == 1
 
 
+async def test_a_server_that_closes_between_two_recipients_has_been_sent_nothing(
+    open_office: Any, alert: Alert
+) -> None:
+    async with open_office(to=TWO) as office:
+        office.fault("status", "RCPT", path="/ann@*", status=421)
+        with pytest.raises(TransientError, match=r"recipient ann@example\.com: 421"):
+            await office.notifier.notify(alert)
+        await office.notifier.notify(alert)
+    assert [mail["recipients"] for mail in office.messages] == [["ops@example.com", "ann@example.com"]]
+
+
+async def test_a_server_that_speaks_something_else_is_transient_and_shown(office: Any, alert: Alert) -> None:
+    office.fault("garbage", "CONNECT")
+    with pytest.raises(TransientError, match=r"127\.0\.0\.1:\d+: nothing was sent: Malformed .*It works") as caught:
+        await office.notifier.notify(alert)
+    assert caught.value.unanswered
+    assert caught.value.status is None
+
+
 async def test_of_several_that_are_refused_one_put_off_is_worth_another_try(open_office: Any, alert: Alert) -> None:
     async with open_office(to=TWO) as office:
         await office.simulator.trigger("mailbox.remove", {"address": "ops@example.com"})

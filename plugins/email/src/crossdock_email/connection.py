@@ -26,6 +26,8 @@ from crossdock_email.errors import speaking
 
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 """RFC 8314: submission with STARTTLS, submission over TLS; RFC 5321: relaying."""
+_CLOSING = 421
+"""RFC 5321, 3.8: the server closes the connection, whatever it was asked."""
 _GOODBYE = 2
 """Seconds to wait for the answer to QUIT, on which nothing depends."""
 _HOST = re.compile(r"[A-Za-z0-9._:-]+")
@@ -184,7 +186,7 @@ class EmailConnection(Connection):
                     await client.rcpt(address)
                 taken.append(address)
             except ConnectorError as error:
-                if error.status is None:
+                if error.status in {None, _CLOSING}:
                     raise
                 refused.append(error)
         if not taken:

@@ -53,17 +53,17 @@ def speaking(what: str, redact: Redact, *, sent: bool = False) -> Iterator[None]
 
 
 def _translated(error: Exception, what: str, *, sent: bool) -> ConnectorError:
-    if isinstance(error, SMTPResponseException) and (400 <= error.code <= 599 or not sent):
+    if isinstance(error, SMTPResponseException) and 400 <= error.code <= 599:
         return refusal(error.code, error.message, what=what)
     untrusted = _untrusted(error)
     if untrusted is not None:
         reason = one_line(untrusted.verify_message, _SAID)
         return ConfigError(f"{what}: the server's certificate is not trusted: {reason}; see to host and SSL_CERT_FILE")
-    reason = one_line(str(error) or type(error).__name__, _SAID)
+    said = error.message if isinstance(error, SMTPException) else str(error)
+    reason = one_line(said or type(error).__name__, _SAID)
     if sent:
         return AmbiguousError(f"{what}: no reply says whether the message was taken: {reason}", unanswered=True)
-    unanswered = isinstance(error, OSError)
-    return TransientError(f"{what}: nothing was sent: {reason}", unanswered=unanswered)
+    return TransientError(f"{what}: nothing was sent: {reason}", unanswered=True)
 
 
 def _untrusted(error: Exception) -> ssl.SSLCertVerificationError | None:
