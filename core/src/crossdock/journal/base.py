@@ -5,7 +5,7 @@ Every method that writes is one transaction and returns only after it is durable
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -285,8 +285,20 @@ class Journal(Protocol):
         """Store an alert that belongs to no run; False if the id is known (also if delivered)."""
         ...
 
-    async def due_alerts(self, now: datetime, *, hold: timedelta, limit: int = 20) -> list[StoredAlert]:
-        """Alerts to deliver now, oldest first; each is hidden from other callers for `hold`."""
+    async def due_alerts(
+        self,
+        now: datetime,
+        *,
+        hold: timedelta,
+        limit: int = 20,
+        but_for: Collection[str] = (),
+        in_hand: Collection[str] = (),
+    ) -> list[StoredAlert]:
+        """Alerts to deliver now, oldest first; each is hidden from other callers for `hold`.
+
+        Passed over are those of the notifiers `but_for`, by name, and those that are `in_hand`, by id: the clock may
+        jump beyond `hold` while they are being delivered.
+        """
         ...
 
     async def alerts_of(self, run_id: str) -> list[StoredAlert]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -412,9 +412,19 @@ class SqliteJournal:
         text, due = self._json(data), micros(due_at)
         return await self._write(partial(desk.put_alert, alert_id=alert_id, data=text, due_at=due))
 
-    async def due_alerts(self, now: datetime, *, hold: timedelta, limit: int = 20) -> list[StoredAlert]:
+    async def due_alerts(
+        self,
+        now: datetime,
+        *,
+        hold: timedelta,
+        limit: int = 20,
+        but_for: Collection[str] = (),
+        in_hand: Collection[str] = (),
+    ) -> list[StoredAlert]:
         start, until = micros(now), micros(now + hold)
-        return await self._write(partial(desk.due_alerts, now=start, until=until, limit=limit))
+        return await self._write(
+            partial(desk.due_alerts, now=start, until=until, limit=limit, but_for=but_for, in_hand=in_hand)
+        )
 
     async def alerts_of(self, run_id: str) -> list[StoredAlert]:
         return await self._read(reading.alerts_of, run_id)

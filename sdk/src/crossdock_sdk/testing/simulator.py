@@ -8,9 +8,10 @@ paging, limits) and answers with the vendor's own error bodies. It serves tests,
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -49,7 +50,9 @@ class Simulator(ABC):
         self.faults: list[Fault] = []
         self.requests: deque[dict[str, Any]] = deque(maxlen=_KEPT_REQUESTS)
         self._deliveries: set[asyncio.Task[None]] = set()
-        self._app = Starlette(routes=list(self.routes()), exception_handlers={ClientDisconnect: _hung_up})
+        self._app = Starlette(
+            routes=list(self.routes()), lifespan=self._lifespan, exception_handlers={ClientDisconnect: _hung_up}
+        )
 
     @abstractmethod
     def routes(self) -> Sequence[BaseRoute]:
@@ -73,6 +76,15 @@ class Simulator(ABC):
     @abstractmethod
     def settings(self, url: str) -> dict[str, Any]:
         """Routing-file keys that point a connection at this simulator at `url` (no trailing slash)."""
+
+    @contextlib.asynccontextmanager
+    async def alongside(self) -> AsyncIterator[None]:
+        """Run what the vendor is spoken to by beside HTTP, such as an SMTP listener on a free port.
+
+        Whatever serves the simulator enters it before it asks for `settings`. Requests that come that way go through
+        `asked`, so that they are kept and faults strike them like any other.
+        """
+        yield
 
     def refusals(self) -> Mapping[str, Refusal]:
         """The vendor's own replies for faults that every vendor words in its own way; what is missing is made up.
@@ -109,19 +121,33 @@ class Simulator(ABC):
             await self._app(scope, receive, send)
             return
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
-        entry: dict[str, Any] = {"connector": self.connector, "method": scope["method"], "path": path}
-        entry |= {"query": scope.get("query_string", b"").decode("latin-1"), "body": None, "status": None}
-        self.requests.append(entry)
+        query = scope.get("query_string", b"").decode("latin-1")
+        entry, fault = self.asked(scope["method"], path, query=query)
         remember_abort(scope, send)
         app, receive = _noting_status(self._app, entry), _noting_body(receive, entry)
-        fault = next((f for f in self.faults if f.strikes(self.connector, scope["method"], path)), None)
         if fault is None:
             await app(scope, receive, send)
             return
-        entry["fault"] = fault.kind
         if fault.kind in ("status", "garbage"):
             send = _noting_send(send, entry)
         await play(fault, app, scope, receive, send)
+
+    def asked(
+        self, method: str, path: str, *, query: str = "", body: str | None = None
+    ) -> tuple[dict[str, Any], Fault | None]:
+        """Keep a request; its entry in `requests`, whose `status` is still to be set, and the fault that strikes it."""
+        entry: dict[str, Any] = {"connector": self.connector, "method": method, "path": path}
+        entry |= {"query": query, "body": body, "status": None}
+        self.requests.append(entry)
+        fault = next((f for f in self.faults if f.strikes(self.connector, method, path)), None)
+        if fault is not None:
+            entry["fault"] = fault.kind
+        return entry, fault
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        async with self.alongside():
+            yield
 
     def deliver(
         self,
