@@ -48,6 +48,8 @@ class Simulator(ABC):
         self._unseen: dict[str, datetime] = {}
         self.faults: list[Fault] = []
         self.requests: deque[dict[str, Any]] = deque(maxlen=_KEPT_REQUESTS)
+        self.accepted: deque[tuple[str, Any]] = deque(maxlen=_KEPT_REQUESTS)
+        """The newest 10,000 webhooks that were answered with 2xx, each as (url, payload): they must not be lost."""
         self._deliveries: set[asyncio.Task[None]] = set()
         self._app = Starlette(routes=list(self.routes()), exception_handlers={ClientDisconnect: _hung_up})
 
@@ -162,6 +164,7 @@ class Simulator(ABC):
                 except httpx.HTTPError:
                     continue
                 if reply.is_success:
+                    self.accepted.append((url, body))
                     return
 
     async def settle(self) -> None:
