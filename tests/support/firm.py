@@ -126,9 +126,6 @@ class Firm:
     before: set[Place] = field(default_factory=set)
     """What stood at the vendors before the first event, or was made there by hand since."""
 
-    routed: bool = True
-    """False where a test has no flow for what the CRM tells, for some of the time."""
-
     checked: bool = True
     """False where a test spoils the journal itself."""
 
@@ -162,7 +159,7 @@ class Firm:
             for url, payload in self.sandbox.simulators["pipedrive"].accepted
             if url == f"{self.server.url}/webhooks/crm"
         ]
-        return {("crm", event.id) for one in deliveries for event in source.parse(None, one)} if self.routed else set()
+        return {("crm", event.id) for one in deliveries for event in source.parse(None, one)}
 
     def write(self) -> None:
         """Write the routing file as it is in `routing` now."""

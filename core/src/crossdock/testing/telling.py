@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from crossdock.journal.base import StoredStep, connection_wait
+from crossdock.journal.base import StoredAlert, StoredStep, connection_wait
 from crossdock.state import FINAL, Status
 from crossdock.testing.story import Story
 from crossdock.testing.tables import Tables, Told
@@ -75,7 +75,7 @@ class _Trouble(NamedTuple):
     notifier: str
 
 
-def _trouble(alert: Any) -> _Trouble | None:
+def _trouble(alert: StoredAlert) -> _Trouble | None:
     about, _, notifier = alert.id.rpartition("@")
     _, word, at = about.split(":", 2)
     if word not in _PUT_OFF.values():

@@ -8,10 +8,12 @@ paging, limits) and answers with the vendor's own error bodies. It serves tests,
 from __future__ import annotations
 
 import asyncio
+import ssl
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, ClassVar
 
 import httpx
@@ -152,7 +154,7 @@ class Simulator(ABC):
         delays: Sequence[float],
         retried: Callable[[Any, int], Any] | None,
     ) -> None:
-        async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=10, trust_env=False, verify=_trusted()) as client:
             basic = httpx.BasicAuth(*auth) if auth else httpx.USE_CLIENT_DEFAULT
             for attempt, delay in enumerate((0.0, *delays), 1):
                 await asyncio.sleep(delay)
@@ -187,6 +189,12 @@ def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | Non
 async def json_request(request: Request) -> Any:
     """The request's JSON body, numbers exact; raises `ValueError` if it is not JSON."""
     return jsonio.loads(await request.body())
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """To read the certificates anew for each delivery takes longer than to deliver."""
+    return httpx.create_ssl_context()
 
 
 async def _hung_up(request: Request, error: Exception) -> Response:
