@@ -91,8 +91,16 @@ def _read(source: Path) -> str:
     try:
         return source.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigProblems([Problem(str(source), 1, 1, "", f"cannot be read: {reason}")]) from None
+        raise ConfigProblems([Problem(str(source), 1, 1, "", f"cannot be read: {_unread(error)}")]) from None
+
+
+def _unread(error: OSError | UnicodeDecodeError) -> str:
+    """Why, and what to do."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text; save it as UTF-8"
+    if isinstance(error, FileNotFoundError):
+        return f"{error.strerror}; write one, or name another on the command line or in CROSSDOCK_CONFIG"
+    return f"{error.strerror}; name a file that this user may read"
 
 
 class _Load:

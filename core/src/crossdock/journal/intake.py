@@ -85,7 +85,9 @@ def _insert_runs(db: sqlite3.Connection, runs: Sequence[Row]) -> None:
     except sqlite3.IntegrityError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
             raise
-        lost = next(run for run in runs if db.execute(_SQL["has_plan"], (run["plan_hash"],)).fetchone() is None)
+        # Where every plan is there it is an event that is not, and any of them tells so.
+        without = (run for run in runs if db.execute(_SQL["has_plan"], (run["plan_hash"],)).fetchone() is None)
+        lost = next(without, runs[0])
         raise _unsupported(lost) from error
 
 

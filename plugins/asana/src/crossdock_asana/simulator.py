@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from crossdock_sdk.testing import Refusal, Simulator, Standing
+from crossdock_sdk.testing import Refusal, Simulator, Standing, key_after
 from crossdock_sdk.testing.simulator import json_request, json_response
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from crossdock_asana.marker import MARK
 from crossdock_asana.simulated_account import Account, Json, RefusedError
 from crossdock_asana.simulated_view import compact, show
 
@@ -85,7 +86,8 @@ class AsanaSimulator(Simulator):
         }
 
     def standing(self) -> dict[str, list[Standing]]:
-        return {"task.create": [Standing(gid, {"name": t["name"]}) for gid, t in self.account.tasks.items()]}
+        tasks = self.account.tasks.items()
+        return {"task.create": [Standing(gid, {"name": task["name"]}, key=_key_of(task)) for gid, task in tasks]}
 
     def seed(self) -> None:
         self.account.add_user("Sandbox Owner", "owner@example.com")
@@ -343,3 +345,9 @@ async def _data(request: Request) -> Json:
         raise RefusedError(400, "data: Missing input")
     data: Json = body["data"]
     return data
+
+
+def _key_of(task: Json) -> str | None:
+    """Crossdock's key in a task, by whichever way it was made."""
+    outside = (data.get("gid") for data in task["external"].values())
+    return next(outside, None) or key_after(MARK, task["notes"])

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, ClassVar
 
 import httpx
@@ -49,6 +51,8 @@ class Simulator(ABC):
         self._unseen: dict[str, datetime] = {}
         self.faults: list[Fault] = []
         self.requests: deque[dict[str, Any]] = deque(maxlen=_KEPT_REQUESTS)
+        self.accepted: deque[tuple[str, Any]] = deque(maxlen=_KEPT_REQUESTS)
+        """The newest 10,000 webhooks that were answered with 2xx, each as (url, payload): they must not be lost."""
         self._deliveries: set[asyncio.Task[None]] = set()
         self._app = Starlette(
             routes=list(self.routes()), lifespan=self._lifespan, exception_handlers={ClientDisconnect: _hung_up}
@@ -176,7 +180,7 @@ class Simulator(ABC):
         delays: Sequence[float],
         retried: Callable[[Any, int], Any] | None,
     ) -> None:
-        async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=10, trust_env=False, verify=_trusted()) as client:
             basic = httpx.BasicAuth(*auth) if auth else httpx.USE_CLIENT_DEFAULT
             for attempt, delay in enumerate((0.0, *delays), 1):
                 await asyncio.sleep(delay)
@@ -188,6 +192,7 @@ class Simulator(ABC):
                 except httpx.HTTPError:
                     continue
                 if reply.is_success:
+                    self.accepted.append((url, body))
                     return
 
     async def settle(self) -> None:
@@ -210,6 +215,12 @@ def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | Non
 async def json_request(request: Request) -> Any:
     """The request's JSON body, numbers exact; raises `ValueError` if it is not JSON."""
     return jsonio.loads(await request.body())
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """To read the certificates anew for each delivery takes longer than to deliver."""
+    return httpx.create_ssl_context()
 
 
 async def _hung_up(request: Request, error: Exception) -> Response:

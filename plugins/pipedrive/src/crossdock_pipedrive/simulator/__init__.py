@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from crossdock_sdk.testing import Refusal, Simulator, Standing
+from crossdock_sdk.testing import Refusal, Simulator, Standing, key_after
 from starlette.routing import BaseRoute
 
 from crossdock_pipedrive.simulator import hooks, stories
 from crossdock_pipedrive.simulator.admission import Admission
 from crossdock_pipedrive.simulator.api import Api
 from crossdock_pipedrive.simulator.world import Happening, Row, World
+from crossdock_pipedrive.sink import NOTE_MARK
 
 _TOKEN = "pipedrive-simulator-token-no-secret"  # noqa: S105 — opens nothing but a simulator
 _HOOK_USER = "pipedrive-simulator"
@@ -160,7 +161,11 @@ class PipedriveSimulator(Simulator):
             Standing(str(deal_id), {"custom": self._view(deal_id)["custom"]}, made=False)
             for deal_id in self.world.deals
         ]
-        return {"deal.update": deals, "note.create": [Standing(str(note_id)) for note_id in self.world.notes]}
+        notes = [
+            Standing(str(note_id), key=key_after(NOTE_MARK, str(note.get("content"))))
+            for note_id, note in self.world.notes.items()
+        ]
+        return {"deal.update": deals, "note.create": notes}
 
     def _view(self, deal_id: int) -> Row:
         """A deal's JSON with its custom fields by readable name, its lines and its discounts."""

@@ -55,6 +55,8 @@ class QuickBooksSimulator(Simulator):
         self.case_sensitive = False
         self.keeps_request_ids = True
         self._replies: dict[str, Body] = {}
+        self._made_with: dict[tuple[str, str], str] = {}
+        """The `requestid` with which a record was made, by its kind and id."""
         self._served: deque[datetime] = deque()
         self._count = 0
         super().__init__(clock=clock)
@@ -84,12 +86,16 @@ class QuickBooksSimulator(Simulator):
 
     def standing(self) -> dict[str, list[Standing]]:
         customers = [
-            Standing(row["Id"], {"name": row["DisplayName"]})
+            Standing(row["Id"], {"name": row["DisplayName"]}, key=self._made_with.get(("Customer", row["Id"])))
             for row in self.names.rows["Customer"].values()
             if row["Active"]
         ]
         invoices = [
-            Standing(row["Id"], {"number": row.get("DocNumber"), "total_with_tax": row["TotalAmt"]})
+            Standing(
+                row["Id"],
+                {"number": row.get("DocNumber"), "total_with_tax": row["TotalAmt"]},
+                key=self._made_with.get(("Invoice", row["Id"])),
+            )
             for row in self.sales.rows["Invoice"].values()
             if "Voided" not in str(row.get("PrivateNote"))
         ]
@@ -295,6 +301,8 @@ class QuickBooksSimulator(Simulator):
         if key in self._replies:
             return dict(self._replies[key])
         done = {name: dict(row) for name, row in act().items()}
+        new = [(kind, row["Id"]) for kind, row in done.items() if row.get("SyncToken") == "0"]
+        self._made_with |= dict.fromkeys(new, key) if key is not None else {}
         if key is not None and self.keeps_request_ids:
             self._replies[key] = done
         return dict(done)
