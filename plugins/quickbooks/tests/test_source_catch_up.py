@@ -69,6 +69,18 @@ async def test_exactly_the_cap_may_hide_more(
     assert len({e.id for e in await drained(poll)}) == 999
 
 
+async def test_the_cap_is_shared_by_all_entities(
+    books: QuickBooksSimulator, invoice: Callable[..., str], poll: Poll
+) -> None:
+    many(books, 600, invoice)
+    money = {"CustomerRef": {"value": "1"}, "TotalAmt": 5}
+    paid = {books.payments.create(money)["Id"] for _ in range(450)}
+    assert len(await drained(poll, frozenset({"payment.created"}))) == 450
+    both = await drained(poll, UPDATED | {"payment.created"})
+    assert {e.subject for e in both if e.type == "payment.created"} == paid
+    assert len({e.subject for e in both if e.type == "invoice.updated"}) == 600
+
+
 async def test_changes_between_the_pages_push_none_over_the_edge(
     books: QuickBooksSimulator, invoice: Callable[..., str], poll: Poll, clock: Any
 ) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -134,6 +135,32 @@ async def test_only_quickbooks_own_word_says_that_something_is_deleted(
     with pytest.raises(RejectedError) as caught:
         await source.hydrate(told("invoice.updated", ident))
     assert isinstance(caught.value, NotFoundError)
+
+
+@pytest.mark.parametrize("kind", ["invoice.paid", "payment.created"])
+async def test_a_reading_that_may_be_older_than_the_change_is_no_proof(
+    kind: str, source: QuickBooksSource, books: QuickBooksSimulator, invoice: Callable[..., str], clock: Any
+) -> None:
+    ident = invoice()
+    clock.pass_by(seconds=100)
+    # QuickBooks tells of a change that its API does not show: the invoice is as it was, the payment not there.
+    subject = ident if kind == "invoice.paid" else "99"
+    late = replace(told(kind, subject), occurred_at=clock() + timedelta(seconds=0.5))
+    clock.pass_by(seconds=30.5)
+    with pytest.raises(TransientError, match="may not show the change of 2026-11-23T09:31:40Z yet") as caught:
+        await source.hydrate(late)
+    assert caught.value.retry_after == 90
+    clock.pass_by(seconds=90)
+    with pytest.raises(EventVoid):
+        await source.hydrate(late)
+
+
+async def test_a_record_that_shows_the_change_is_proof_at_once(
+    source: QuickBooksSource, invoice: Callable[..., str], clock: Any
+) -> None:
+    shown = replace(told("invoice.paid", invoice()), occurred_at=clock() + timedelta(seconds=0.9))
+    with pytest.raises(EventVoid):
+        await source.hydrate(shown)
 
 
 async def test_what_nobody_told_claims_nothing_that_could_no_longer_hold(

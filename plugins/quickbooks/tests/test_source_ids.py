@@ -38,11 +38,12 @@ async def test_what_a_delivery_tells_and_holds_is_what_the_poll_tells(
     clock: Any,
 ) -> None:
     books.webhooks.format = written
-    one, two, three = invoice(100), invoice(60), invoice(30)
+    one, two, three, four = (invoice(total) for total in (100, 60, 30, 10))
     books.webhooks.flush()
     clock.pass_by(seconds=61.75)
     await books.trigger("payment.create", {"invoices": {one: None, two: 20}})
     await books.trigger("invoice.void", {"invoice": three})
+    await books.trigger("invoice.edit", {"invoice": four, "PrivateNote": "by hand"})
     await books.settle()
     told = listener.events(source)
     # What each invoice was when it was made is past: a poll shows only what stands now.
@@ -57,9 +58,10 @@ async def test_what_a_delivery_tells_and_holds_is_what_the_poll_tells(
         ("invoice.updated", two),
         ("invoice.updated", three),
         ("invoice.voided", three),
-        ("payment.created", "4"),
+        ("invoice.updated", four),
+        ("payment.created", "5"),
     }
-    assert [e.data for e in polled if e.type == "payment.created"] == [{"payment": {"id": "4"}}]
+    assert [e.data for e in polled if e.type == "payment.created"] == [{"payment": {"id": "5"}}]
 
 
 async def test_a_payment_that_is_edited_later_is_not_created_again(

@@ -11,16 +11,16 @@ from crossdock_quickbooks.connection import QuickBooksConfig, QuickBooksConnecti
 from crossdock_quickbooks.simulator.webhooks import signature
 from crossdock_quickbooks.source import QuickBooksSource
 from crossdock_sdk import Context, PayloadError, VerificationError, WebhookRequest, jsonio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 REALM = "9130"
 TOKEN = "verifier-of-a-test"
 
 
-def source_of(**settings: Any) -> QuickBooksSource:
+def source_of(**other: Any) -> QuickBooksSource:
     keys = {"realm_id": REALM, "client_id": "c", "client_secret": "s", "webhook": {"verifier_token": TOKEN}}
-    return QuickBooksSource(QuickBooksConnection(QuickBooksConfig.model_validate(keys | settings), Context("books")))
+    return QuickBooksSource(QuickBooksConnection(QuickBooksConfig.model_validate(keys | other), Context("books")))
 
 
 def delivery(body: Any, signed: str | None = None) -> WebhookRequest:
@@ -129,8 +129,8 @@ def test_what_is_told_twice_is_one_event_and_a_void_is_remembered_as_one() -> No
     assert events[2].data == {"invoice": {"id": "1234", "status": "voided"}}
 
 
-@pytest.mark.parametrize("environment", ["production", "sandbox"])
-def test_each_element_goes_to_the_account_of_its_company(environment: str) -> None:
+@pytest.mark.parametrize(("environment", "suffix"), [("production", ""), ("sandbox", ":sandbox")])
+def test_each_element_goes_to_the_account_of_its_company(environment: str, suffix: str) -> None:
     source = source_of(environment=environment)
     other = source_of(environment=environment, realm_id="9131")
     mixed = [cloud("qbo.invoice.emailed.v1"), cloud("qbo.invoice.emailed.v1", intuitaccountid="9131")]
@@ -139,6 +139,7 @@ def test_each_element_goes_to_the_account_of_its_company(environment: str) -> No
     for body in (mixed, companies):
         accounts = [e.account for e in source.parse(delivery(body))]
         assert accounts == [source.connection.account, other.connection.account]
+        assert accounts == [f"quickbooks:9130{suffix}", f"quickbooks:9131{suffix}"]
     assert len({e.id for e in source.parse(delivery(mixed))}) == 2
 
 
@@ -218,6 +219,7 @@ _bodies = (
 )
 
 
+@settings(deadline=None)
 @given(_bodies)
 def test_whatever_json_comes_nothing_but_a_payload_error_is_raised(body: Any) -> None:
     source = source_of()
@@ -230,6 +232,7 @@ def test_whatever_json_comes_nothing_but_a_payload_error_is_raised(body: Any) ->
     assert all(event.account and event.subject.isdigit() and event.occurred_at for event in events)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([cloud(), cloud("qbo.payment.created.v1"), 5, {"type": 1}, cloud(time="x")]), max_size=6)
 )

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from crossdock_sdk import (
+    ConnectorError,
     Event,
     EventSpec,
     EventVoid,
@@ -37,8 +38,12 @@ from crossdock_quickbooks.events import (
     says_void,
     was_told,
 )
+from crossdock_quickbooks.instants import second, told_at
 
 Built = TypeVar("Built", bound=Record)
+
+_SETTLED = timedelta(minutes=2)
+"""How long after a change a reading that does not show it is doubted."""
 
 
 class QuickBooksSource(Source):
@@ -113,8 +118,9 @@ class QuickBooksSource(Source):
         url = self.connection.app_url("invoice", txnId=row["Id"])
         void = event.type == INVOICE_VOIDED and says_void(event)
         invoice = _built(lambda: records.issued_invoice(row, url, called_void=void), f"invoice {event.subject}")
-        if was_told(event):
-            _require(event.type, invoice)
+        why = _unlike(event.type, invoice) if was_told(event) else None
+        if why:
+            raise self._over(event, row, why)
         return invoice
 
     async def _payment(self, event: Event) -> Payment:
@@ -122,7 +128,8 @@ class QuickBooksSource(Source):
         url = self.connection.app_url("recvpayment", txnId=row["Id"])
         payment = _built(lambda: records.payment(row, url), f"payment {event.subject}")
         if was_told(event) and not payment.amount:
-            raise EventVoid(f"payment {payment.id} brings no money: it is voided, or only puts a credit to an invoice")
+            why = f"payment {payment.id} brings no money: it is voided, or only puts a credit to an invoice"
+            raise self._over(event, row, why)
         return payment
 
     async def _read(self, entity: str, event: Event) -> records.Json:
@@ -132,24 +139,35 @@ class QuickBooksSource(Source):
             # Only QuickBooks' own word counts: a 404 may as well be a wrong address or a proxy.
             if error.code != GONE or not was_told(event):
                 raise
-            raise EventVoid(f"{entity.lower()} {event.subject} is deleted") from None
+            raise self._over(event, None, f"{entity.lower()} {event.subject} is deleted") from None
+
+    def _over(self, event: Event, row: records.Json | None, why: str) -> ConnectorError:
+        """The event does not hold. It comes once, so a reading that may be older than the change is no proof."""
+        now, at = self.connection.context.now(), event.occurred_at
+        shown = told_at(row) if row else None
+        if at is None or abs(now - at) >= _SETTLED or (shown and shown >= at.replace(microsecond=0)):
+            return EventVoid(why)
+        wait = (at + _SETTLED - now).total_seconds()
+        said = f"{why}; QuickBooks may not show the change of {second(at)} yet, so it is read once more"
+        return TransientError(said, retry_after=wait)
 
     def _skipped(self, why: str) -> None:
         name = self.connection.context.name
         self.connection.context.logger.warning("an element of a delivery to %s is left out: %s", name, why)
 
 
-def _require(kind: str, invoice: IssuedInvoice) -> None:
-    """Raise `EventVoid` unless the invoice is what the event says."""
+def _unlike(kind: str, invoice: IssuedInvoice) -> str | None:
+    """Why the invoice is not what the event says; None if it is."""
     name = f"invoice {invoice.number or invoice.id}"
     if kind == INVOICE_PAID and invoice.status != "paid":
         if invoice.status == "voided":
-            raise EventVoid(f"{name} is not paid but voided")
+            return f"{name} is not paid but voided"
         if not invoice.total:
-            raise EventVoid(f"{name} is not paid: it comes to {invoice.total}")
-        raise EventVoid(f"{name} is not paid: {invoice.balance} of {invoice.total} is owed")
+            return f"{name} is not paid: it comes to {invoice.total}"
+        return f"{name} is not paid: {invoice.balance} of {invoice.total} is owed"
     if kind == INVOICE_VOIDED and invoice.status != "voided":
-        raise EventVoid(f"{name} is not voided: it comes to {invoice.total}, and {invoice.balance} is owed")
+        return f"{name} is not voided: it comes to {invoice.total}, and {invoice.balance} is owed"
+    return None
 
 
 def _built(build: Callable[[], Built], what: str) -> Built:
