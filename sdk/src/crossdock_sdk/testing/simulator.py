@@ -162,12 +162,15 @@ class Simulator(ABC):
         auth: tuple[str, str] | None = None,
         delays: Sequence[float] = (3, 30, 150),
         retried: Callable[[Any, int], Any] | None = None,
+        acknowledged: Callable[[int], bool] = lambda status: 200 <= status < 300,
     ) -> None:
-        """POST `payload` to `url` in the background, again after each of `delays` seconds until a 2xx.
+        """POST `payload` to `url` in the background, again after each of `delays` seconds until it is `acknowledged`.
 
-        `retried(payload, attempt)` gives the body of attempt 2, 3, … where the vendor changes it.
+        `retried(payload, attempt)` gives the body of attempt 2, 3, … where the vendor changes it;
+        `acknowledged(status)` says which statuses the vendor takes for a yes.
         """
-        task = asyncio.get_running_loop().create_task(self._deliver(url, payload, headers or {}, auth, delays, retried))
+        work = self._deliver(url, payload, headers or {}, auth, delays, retried, acknowledged)
+        task = asyncio.get_running_loop().create_task(work)
         self._deliveries.add(task)
         task.add_done_callback(self._deliveries.discard)
 
@@ -179,6 +182,7 @@ class Simulator(ABC):
         auth: tuple[str, str] | None,
         delays: Sequence[float],
         retried: Callable[[Any, int], Any] | None,
+        acknowledged: Callable[[int], bool],
     ) -> None:
         async with httpx.AsyncClient(timeout=10, trust_env=False, verify=_trusted()) as client:
             basic = httpx.BasicAuth(*auth) if auth else httpx.USE_CLIENT_DEFAULT
@@ -191,7 +195,7 @@ class Simulator(ABC):
                     reply = await client.post(url, content=raw, headers=named, auth=basic)
                 except httpx.HTTPError:
                     continue
-                if reply.is_success:
+                if acknowledged(reply.status_code):
                     self.accepted.append((url, body))
                     return
 
