@@ -132,12 +132,15 @@ class Simulator(ABC):
         auth: tuple[str, str] | None = None,
         delays: Sequence[float] = (3, 30, 150),
         retried: Callable[[Any, int], Any] | None = None,
+        noted: Callable[[int, int | None, str], None] | None = None,
     ) -> None:
         """POST `payload` to `url` in the background, again after each of `delays` seconds until a 2xx.
 
         `retried(payload, attempt)` gives the body of attempt 2, 3, … where the vendor changes it.
+        `noted(attempt, status, text)` hears of each attempt; the status is None where no answer came.
         """
-        task = asyncio.get_running_loop().create_task(self._deliver(url, payload, headers or {}, auth, delays, retried))
+        sending = self._deliver(url, payload, headers or {}, auth, delays, retried, noted)
+        task = asyncio.get_running_loop().create_task(sending)
         self._deliveries.add(task)
         task.add_done_callback(self._deliveries.discard)
 
@@ -149,6 +152,7 @@ class Simulator(ABC):
         auth: tuple[str, str] | None,
         delays: Sequence[float],
         retried: Callable[[Any, int], Any] | None,
+        noted: Callable[[int, int | None, str], None] | None,
     ) -> None:
         async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
             basic = httpx.BasicAuth(*auth) if auth else httpx.USE_CLIENT_DEFAULT
@@ -159,8 +163,12 @@ class Simulator(ABC):
                 try:
                     named = {"content-type": "application/json", **headers}
                     reply = await client.post(url, content=raw, headers=named, auth=basic)
-                except httpx.HTTPError:
+                except httpx.HTTPError as error:
+                    if noted:
+                        noted(attempt, None, type(error).__name__)
                     continue
+                if noted:
+                    noted(attempt, reply.status_code, reply.text)
                 if reply.is_success:
                     return
 
