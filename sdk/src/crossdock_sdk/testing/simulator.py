@@ -163,14 +163,16 @@ class Simulator(ABC):
         delays: Sequence[float] = (3, 30, 150),
         retried: Callable[[Any, int], Any] | None = None,
         acknowledged: Callable[[int], bool] = lambda status: 200 <= status < 300,
+        noted: Callable[[int, int | None, str], None] | None = None,
     ) -> None:
         """POST `payload` to `url` in the background, again after each of `delays` seconds until it is `acknowledged`.
 
         `retried(payload, attempt)` gives the body of attempt 2, 3, … where the vendor changes it;
-        `acknowledged(status)` says which statuses the vendor takes for a yes.
+        `acknowledged(status)` says which statuses the vendor takes for a yes. `noted(attempt, status, text)` hears of
+        each attempt; the status is None where no answer came.
         """
-        work = self._deliver(url, payload, headers or {}, auth, delays, retried, acknowledged)
-        task = asyncio.get_running_loop().create_task(work)
+        sending = self._deliver(url, payload, headers or {}, auth, delays, retried, acknowledged, noted)
+        task = asyncio.get_running_loop().create_task(sending)
         self._deliveries.add(task)
         task.add_done_callback(self._deliveries.discard)
 
@@ -183,6 +185,7 @@ class Simulator(ABC):
         delays: Sequence[float],
         retried: Callable[[Any, int], Any] | None,
         acknowledged: Callable[[int], bool],
+        noted: Callable[[int, int | None, str], None] | None,
     ) -> None:
         async with httpx.AsyncClient(timeout=10, trust_env=False, verify=_trusted()) as client:
             basic = httpx.BasicAuth(*auth) if auth else httpx.USE_CLIENT_DEFAULT
@@ -193,8 +196,12 @@ class Simulator(ABC):
                 try:
                     named = {"content-type": "application/json", **headers}
                     reply = await client.post(url, content=raw, headers=named, auth=basic)
-                except httpx.HTTPError:
+                except httpx.HTTPError as error:
+                    if noted:
+                        noted(attempt, None, type(error).__name__)
                     continue
+                if noted:
+                    noted(attempt, reply.status_code, reply.text)
                 if acknowledged(reply.status_code):
                     self.accepted.append((url, body))
                     return

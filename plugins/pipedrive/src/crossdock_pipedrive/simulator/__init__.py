@@ -1,8 +1,7 @@
 """A simulated Pipedrive company account over real HTTP.
 
 It enforces what v2 enforces about bodies, tells of deals by webhooks v2, and answers with Pipedrive's error
-bodies. It does not play what nobody here can know or wait for: no ban after ten failed deliveries, no search
-index.
+bodies. It does not play what nobody here can know: no search index.
 """
 
 from __future__ import annotations
@@ -75,6 +74,7 @@ class PipedriveSimulator(Simulator):
     ) -> None:
         self.delays = delays
         self.webhooks: dict[int, Row] = {}
+        self._health = hooks.Health(lambda: self.clock())
         # The base's clock may be replaced at any time, so nobody keeps it.
         self.world = World(lambda: self.clock(), self._tell)
         self.admission = Admission(_TOKEN, lambda: self.clock(), burst=burst, daily_tokens=daily_tokens)
@@ -177,7 +177,7 @@ class PipedriveSimulator(Simulator):
     def _tell(self, happening: Happening) -> None:
         fields = self.world.field_map("deal")
         for hook in self.webhooks.values():
-            if not hooks.wants(hook, happening):
+            if not self._health.admits(hook) or not hooks.wants(hook, happening):
                 continue
             body = hooks.payload(hook, happening, self.clock(), fields, "simulator.pipedrive.com")
             user, password = hook["http_auth_user"], hook["http_auth_password"]
@@ -187,6 +187,7 @@ class PipedriveSimulator(Simulator):
                 auth=(user, password or "") if user else None,
                 delays=self.delays,
                 retried=hooks.retried,
+                noted=self._health.noting(hook),
             )
 
 
