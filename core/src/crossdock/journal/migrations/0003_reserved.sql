@@ -1,0 +1,1 @@
+-- Takes the number, so that the next one keeps its own.
