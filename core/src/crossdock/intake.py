@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, count
 
-from crossdock_sdk import ConfigError, Event, Handshake, PayloadError, VerificationError, WebhookReply, WebhookRequest
+from crossdock_sdk import ConfigError, Event, PayloadError, VerificationError, WebhookReply, WebhookRequest
 from crossdock_sdk.crashpoints import reach
 
 from crossdock.config.compiled import CompiledFlow
 from crossdock.connections import Connections
+from crossdock.handshakes import Handshakes
 from crossdock.ids import run_id
-from crossdock.journal.base import Journal, NewEvent, NewRun
+from crossdock.journal.base import Journal, JournalError, NewEvent, NewRun
 from crossdock.mapping import MappingError
 from crossdock.metrics import RuntimeMetrics
 from crossdock.telemetry import RunTrace, Telemetry
@@ -50,6 +51,7 @@ class Intake:
         self,
         journal: Journal,
         connections: Connections,
+        handshakes: Handshakes,
         flows: Callable[[], Mapping[str, CompiledFlow]],
         telemetry: Telemetry,
         metrics: RuntimeMetrics,
@@ -58,6 +60,9 @@ class Intake:
     ) -> None:
         self._journal = journal
         self._connections = connections
+        self._handshakes = handshakes
+        self.heard: dict[str, datetime] = {}
+        """When each connection's newest delivery that was proven authentic came to this process."""
         self._flows = flows
         self._telemetry = telemetry
         self._metrics = metrics
@@ -94,11 +99,14 @@ class Intake:
                 raise RefusedError(404, "no such webhook") from None
             _log.error("a delivery to %s cannot be taken: %s", connection, error)
             raise RefusedError(503, "deliveries cannot be taken at the moment") from None
+        if source.agrees_secrets:
+            request = replace(request, secrets=await self._handshakes.secrets(connection, request))
         try:
             handshake = source.handshake(request)
             if handshake is not None:
-                return self._agree(handshake)
+                return Receiving(reply=await self._handshakes.agree(connection, request, handshake))
             source.verify(request)
+            self.heard[connection] = begun
             events = source.parse(request)
         except VerificationError as error:
             _log.warning("a delivery to %s is refused: %s", connection, error)
@@ -106,14 +114,13 @@ class Intake:
         except PayloadError as error:
             _log.warning("a delivery to %s cannot be read: %s", connection, error)
             raise RefusedError(422, "the body is not what the vendor documents") from None
+        except JournalError:
+            raise
         except Exception:
             # A bug of the connector: the vendor shall deliver again, once it is mended.
             _log.exception("the connector of %s failed over a delivery", connection)
             raise RefusedError(500, "the connector failed over the delivery") from None
         return await self.accept(connection, events, trace, begun)
-
-    def _agree(self, handshake: Handshake) -> Receiving:
-        raise VerificationError("a handshake came while no registration of ours is under way")
 
     async def accept(
         self, connection: str, events: list[Event], trace: RunTrace, received_at: datetime | None = None

@@ -17,6 +17,7 @@ from crossdock.journal.base import Arrivals
 from crossdock.journal.codec import JsonText, micros, micros_or_none
 from crossdock.journal.cursors import Cursors
 from crossdock.journal.errors import JournalError
+from crossdock.journal.hooks import Hooks
 from crossdock.journal.migrate import migrate, shipped
 from crossdock.journal.rows import (
     Accepted,
@@ -87,6 +88,7 @@ class SqliteJournal:
         self._writer: Writer | None = None
         self._reader: Store | None = None
         self._cursors = Cursors(b"")
+        self.hooks = Hooks(self._write, self._read)
 
     async def __aenter__(self) -> SqliteJournal:
         await self.open()
