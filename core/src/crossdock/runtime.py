@@ -20,6 +20,7 @@ from crossdock.circuits import Circuits
 from crossdock.config.load import Loaded, load
 from crossdock.config.problems import ConfigProblems
 from crossdock.connections import Connections
+from crossdock.handshakes import Handshakes
 from crossdock.ids import owner_id
 from crossdock.intake import Intake
 from crossdock.journal.opening import database_path, open_journal
@@ -113,6 +114,7 @@ class Crossdock:
         self.intake = Intake(
             self.journal,
             self.connections,
+            Handshakes(self.journal, self._vault, self.redactor, self.now),
             lambda: self.loaded.flows,
             self.telemetry,
             self.metrics,

@@ -19,6 +19,7 @@ from crossdock.journal.errors import (
     Overtaken,
     PayloadRemoved,
 )
+from crossdock.journal.hooks import Hooks
 from crossdock.journal.polls import Poll, PollLost, Polls
 from crossdock.journal.rows import (
     Accepted,
@@ -93,6 +94,11 @@ class Journal(Protocol):
     @property
     def trouble(self) -> str | None:
         """Why nothing could be written the last time that there was something to write; None while all is well."""
+        ...
+
+    @property
+    def hooks(self) -> Hooks:
+        """Webhooks that were registered from here."""
         ...
 
     async def probe(self) -> None:

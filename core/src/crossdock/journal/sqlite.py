@@ -16,6 +16,7 @@ from crossdock.journal import desk, intake, performing, pruning, reading
 from crossdock.journal.codec import JsonText, micros, micros_or_none
 from crossdock.journal.cursors import Cursors
 from crossdock.journal.errors import JournalError
+from crossdock.journal.hooks import Hooks
 from crossdock.journal.migrate import migrate, shipped
 from crossdock.journal.polls import SqlitePolls
 from crossdock.journal.rows import (
@@ -89,6 +90,7 @@ class SqliteJournal:
         self._reader: Store | None = None
         self._cursors = Cursors(b"")
         self.polls = SqlitePolls(self._write, self._read, self._arrival_rows, redact, now)
+        self.hooks = Hooks(self._write, self._read)
 
     async def __aenter__(self) -> SqliteJournal:
         await self.open()
