@@ -40,6 +40,7 @@ from crossdock.journal.rows import (
     StoredStep,
     StoredToken,
     connection_wait,
+    run_wait,
 )
 
 __all__ = (
@@ -73,6 +74,7 @@ __all__ = (
     "StoredStep",
     "StoredToken",
     "connection_wait",
+    "run_wait",
 )
 
 Arrivals: TypeAlias = Sequence[tuple[NewEvent, Sequence[NewRun]]]
@@ -237,6 +239,15 @@ class Journal(Protocol):
 
     async def origin(self, connection: str, object_: str, object_id: str, flow: str) -> RunRow | None:
         """The newest run of `flow` whose effect rests on the object."""
+        ...
+
+    async def making(
+        self, connection: str, object_: str, flow: str, actions: Sequence[str], before: datetime
+    ) -> RunRow | None:
+        """The oldest unfinished run of `flow` that may have made an object of this kind before, without its id.
+
+        `actions` are those that make such objects, such as `books.invoice.create`.
+        """
         ...
 
     async def connection_state(self, name: str) -> ConnectionState:

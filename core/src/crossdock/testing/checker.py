@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from crossdock_sdk.testing import Simulator
 
 from crossdock.journal.base import Journal
-from crossdock.testing import effects, histories
+from crossdock.testing import effects, following, histories
 from crossdock.testing.story import Place, Story, read_stories
 
 
@@ -50,6 +50,7 @@ async def assert_nothing_lost(
         *histories.order(stories),
         *histories.leaks(stories, secrets),
         *effects.against_vendors(stories, simulators, frozenset(before)),
+        *await following.origins(stories, journal),
     ]
     if wrong:
         raise AssertionError("\n".join([f"{len(wrong)} promises are broken:", *wrong, "", *map(str, stories)]))

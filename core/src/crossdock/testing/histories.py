@@ -37,22 +37,23 @@ def endings(stories: Sequence[Story], at_rest: bool) -> Iterator[str]:
             yield f"{name} went on after its end"
         if (status in FINAL) != bool(ends) or (ends and ends[-1].phase != status):
             yield f"{name} is {status}, and its last step is {_shown(story.steps[-1:])}"
-        behind = (story.row.flow, story.row.key) in for_a_person or (for_a_person and _wants_lock(story))
+        behind = (story.row.flow, story.row.key) in for_a_person or (for_a_person and _waits_for_another(story))
         if at_rest and status not in FINAL | _FOR_A_PERSON and not behind:
             yield f"{name} makes no progress: it is {status} ({story.row.error})"
         if status is Status.SUCCEEDED:
             yield from _unwritten(story)
 
 
-def _wants_lock(story: Story) -> bool:
-    return (story.row.waits_for or "").startswith("lock:")
+def _waits_for_another(story: Story) -> bool:
+    """Whether it waits for a lock, or for the end of the run that it follows."""
+    return (story.row.waits_for or "").startswith(("lock:", "run:"))
 
 
 def _unwritten(story: Story) -> Iterator[str]:
     for leg in story.legs:
         phase = story.run.leg(leg.name).phase
         optional = (leg.on_failure or story.flow.on_failure) == "skip"
-        if phase != "applied" and not optional:
+        if phase != "applied" and not optional and leg.name not in story.run.left_out:
             yield f"run {story.row.id} succeeded, and its leg {leg.name} is {phase}"
 
 
