@@ -80,7 +80,7 @@ class Origins:
         account = self.connections.account(about.source)
         if not any(leg.account in (None, account) for leg in legs):
             told = f"run {row.id} of {about.flow} made {about} in {legs[0].account}"
-            return self._void(about, f"{told}, and {about.source} is {account} now")
+            return self._void(about, f"{told}, and {about.source} is {account} now", account=account)
         flow = Flow.from_plan(await self.journal.plan(row.plan_hash))
         facts = {"run": row.id, "status": row.status} | origin_facts(run, flow, job.program.compiled.reads)
         return Checkpoint("origin", None, "done", about.facts() | facts, self.now())
@@ -92,11 +92,13 @@ class Origins:
         return self._void(about, f"no run of {about.flow} made {about}")
 
     def _taken_back(self, about: _About, row: RunRow) -> Checkpoint:
-        return self._void(about, f"run {row.id} of {about.flow} made {about} and took it back: it ended {row.status}")
+        return self._void(
+            about, f"{about}, which run {row.id} of {about.flow} made, stands no more: that run ended {row.status}"
+        )
 
     def _awaited(self, about: _About, row: RunRow, *, made: bool) -> Checkpoint:
         return Checkpoint("origin", None, "awaited", about.facts() | {"run": row.id, "made": made}, self.now())
 
-    def _void(self, about: _About, message: str) -> Checkpoint:
+    def _void(self, about: _About, message: str, **facts: Any) -> Checkpoint:
         error = {"kind": "void", "message": message}
-        return Checkpoint("origin", None, "failed", about.facts() | {"error": error}, self.now())
+        return Checkpoint("origin", None, "failed", about.facts() | facts | {"error": error}, self.now())

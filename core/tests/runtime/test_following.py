@@ -181,7 +181,10 @@ async def test_an_origin_that_is_rolled_back_meanwhile_leaves_nothing_to_follow(
         await h.rests(second, "waiting")
         gate.set()
         row = await h.rests(second, "ignored")
-        assert row.error["message"] == f"run {first} of f made thing {MADE} and took it back: it ended rolled_back"
+        assert (
+            row.error["message"]
+            == f"thing {MADE}, which run {first} of f made, stands no more: that run ended rolled_back"
+        )
         await check(h)
 
 

@@ -21,7 +21,7 @@ async def origins(stories: Sequence[Story], journal: Journal) -> list[str]:
         wrong += _followed(story, by_id)
         last = _last_look(story)
         if last is not None and last.phase == "failed" and "object" in last.data:
-            wrong += await _missed(story, last, by_id, journal)
+            wrong += await _missed(story, last, stories, journal)
     return wrong
 
 
@@ -54,23 +54,24 @@ def _receipts(name: str, run: Run, origin: Run) -> Iterator[str]:
             yield f"{name} knows {known.get(leg)} of {leg} of its origin, which says {state.receipt}"
 
 
-async def _missed(story: Story, look: StoredStep, by_id: Mapping[str, Story], journal: Journal) -> list[str]:
+async def _missed(story: Story, look: StoredStep, stories: Sequence[Story], journal: Journal) -> list[str]:
+    """Whether a run that found no origin was about what a run made, and what stood then as it does now."""
     about = look.data["object"], look.data["subject"]
     row = await journal.origin(story.flow.source, *about, story.flow.follow or "")
-    maker = by_id.get(row.id) if row else None
-    if maker is None:
+    if row is None or "account" in look.data:
         return []
-    # An event that came before the first try of what has that id now cannot have been about it.
-    tried = [step.at for step in maker.steps if (step.kind, step.phase) == ("apply", "intent")]
-    tells = any(_tells(step, about[1]) for step in maker.steps)
-    if not tells or not tried or tried[0] > story.event.received_at:
+    # Of a chain of replays the newest run speaks.
+    maker = next((other for other in stories if other.row.root == row.root and not other.replayed), None)
+    if maker is None or not any(
+        stands(leg) and (leg.receipt or {})["id"] == about[1] for leg in maker.run.legs.values()
+    ):
+        return []
+    chain = [other for other in stories if other.row.root == row.root]
+    # What an event tells of had been tried before it came.
+    tried = [step.at for other in chain for step in other.steps if (step.kind, step.phase) == ("apply", "intent")]
+    if not tried or min(tried) > story.event.received_at:
         return []
     return [f"run {story.row.id} found no origin, and run {maker.row.id} made {' '.join(about)}"]
-
-
-def _tells(step: StoredStep, object_id: str) -> bool:
-    receipt = step.data.get("receipt") or {}
-    return step.kind in ("apply", "recover") and str(receipt.get("id")) == object_id
 
 
 def _last_look(story: Story) -> StoredStep | None:
