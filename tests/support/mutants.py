@@ -10,11 +10,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from crossdock import legs, recorder, state
+from crossdock import legs, origins, recorder, state
 from crossdock.journal import statements, store
 from crossdock_sdk.redaction import Redactor
 
@@ -84,11 +84,26 @@ def _no_order() -> None:
     _replace("runs", "select_ready", "turn = 1 AND ready_at <= :now", "ended_at IS NULL AND ready_at <= :now")
 
 
+def _no_wait_for_the_origin() -> None:
+    real = origins.Origins._newest
+
+    async def newest(self: Any, job: Any, about: Any) -> Any:
+        row = await real(self, job, about)
+        return replace(row, ended_at=row.ended_at or self.now()) if row else None
+
+    origins.Origins._newest = newest  # type: ignore[method-assign]
+
+
+def _no_doubt_about_the_origin() -> None:
+    _replace("reads", "making", "ended_at IS NULL", "FALSE")
+
+
 def _no_redaction() -> None:
     Redactor.text = lambda self, text: text  # type: ignore[method-assign]
 
 
 _CRASHES = "tests/reliability/test_crashes.py::test_nothing_is_lost"
+_FOLLOWING = "core/tests/runtime/test_following.py"
 _CONTRACT = "core/tests/journal/test_performing.py"
 MUTANTS = {
     "intent": Mutant(
@@ -128,6 +143,16 @@ MUTANTS = {
         "the runs of a record go one after the other",
         _no_order,
         (f"{_CONTRACT}::test_runs_of_one_key_come_one_after_another",),
+    ),
+    "origin": Mutant(
+        "nobody acts on half of what is made",
+        _no_wait_for_the_origin,
+        (f"{_FOLLOWING}::test_an_origin_under_way_is_waited_for_and_its_end_is_heard_at_once",),
+    ),
+    "maker": Mutant(
+        "what may have been made here is no stranger's",
+        _no_doubt_about_the_origin,
+        (f"{_FOLLOWING}::test_a_write_without_an_answer_may_have_made_it",),
     ),
     "redaction": Mutant(
         "no secret is written",

@@ -66,7 +66,7 @@ def lack(reads: Iterable[Path], origin: Mapping[str, Any] | None) -> Lack | None
 
 
 def _lack(leg: str, origin: Mapping[str, Any]) -> Lack:
-    where = f"in run {origin['run']} of {origin['flow']}, which {origin['status']}"
+    where = f"in run {origin['run']} of {origin['flow']}, which ended {origin['status']}"
     known = origin["without"].get(leg)
     if known is None:
         return Lack(leg, f"there was no leg {leg} {where}", optional=False)

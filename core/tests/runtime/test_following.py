@@ -89,7 +89,7 @@ async def test_a_leg_about_a_leg_that_was_switched_off_is_left_out_and_the_rest_
         program = await h.app.programs.get((await h.app.journal.run(run)).plan_hash)
         told = {report.leg: (report.state, report.note) for report in reports(program.plan, await h.state(run))}
         assert told == {
-            "reopen": ("skipped", f"task was not enabled in run {first} of f, which succeeded"),
+            "reopen": ("skipped", f"task was not enabled in run {first} of f, which ended succeeded"),
             "note": ("skipped", "it reads reopen, which is left out"),
             "status": ("stands", None),
         }
@@ -117,7 +117,7 @@ async def test_a_leg_that_the_origin_never_had(
         await h.reload()
         row = await h.rests(await h.happens("thing.done", MADE), status)
         if status == "dead":
-            told = f"leg reopen reads origin.task, and there was no leg task in run {first} of f, which succeeded"
+            told = f"leg reopen reads origin.task, and there was no leg task in run {first} of f, which ended succeeded"
             assert row.error["message"].startswith(told)
             assert row.error["field"] == "origin.task"
         assert len(vendor.calls("seen.update")) == (status == "succeeded")

@@ -109,7 +109,7 @@ def _traced(phase: str, data: Shown) -> str:
     what, run = f"{data.get('object')} {data.get('subject')}", f"run {data.get('run')} of {data.get('flow')}"
     if phase == "awaited":
         return f"waits for {run}, which {'made' if data.get('made') else 'may have made'} {what}"
-    return f"follows {run}, which made {what} and {data.get('status')}"
+    return f"follows {run}, which made {what} and ended {data.get('status')}"
 
 
 def _planned(_: str, data: Shown) -> str:

@@ -114,7 +114,7 @@ class _Checker:
 
     def _not_known(self, path: Path, spec: EventSpec) -> list[str]:
         """What is wrong with a field in the key."""
-        wrong = list(wrong_steps(self._records, path))
+        wrong = list(wrong_steps(self._records, path)) if path[0] != ORIGIN else []
         if path[0] not in self._records and path[0] not in {*self._compiled.legs, ORIGIN}:
             wrong = [f"unknown name {path[0]}{did_you_mean(path[0], self._records)}"]
         may = f"a key may read {', '.join(spec.known)}"
