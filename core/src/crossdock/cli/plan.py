@@ -142,6 +142,9 @@ def known_data(spec: EventSpec, record: str) -> dict[str, Any]:
 def _show(compiled: CompiledFlow, found: Forecast) -> None:
     out = console()
     out.print(f"[bold]{safe(compiled.flow.name)}[/]  {safe(compiled.flow.when)}", soft_wrap=True)
+    if found.follow:
+        told = f"follows {found.follow}: what a run of that made is known when the event comes"
+        out.print(f"[dim]{safe(told)}[/]", soft_wrap=True)
     for leg in found.legs:
         off = "" if leg.enabled else "  [dim](not enabled)[/]"
         out.print(f"\n  [bold]{safe(leg.leg)}[/]  {safe(leg.do)}{off}", soft_wrap=True)

@@ -373,6 +373,11 @@ class SqliteJournal:
     async def origin(self, connection: str, object_: str, object_id: str, flow: str) -> RunRow | None:
         return await self._read(reading.origin, connection, object_, object_id, flow)
 
+    async def making(
+        self, connection: str, object_: str, flow: str, actions: Sequence[str], before: datetime
+    ) -> RunRow | None:
+        return await self._read(reading.making, connection, object_, flow, actions, micros(before))
+
     async def connection_state(self, name: str) -> ConnectionState:
         return await self._read(reading.connection, name)
 

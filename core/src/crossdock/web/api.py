@@ -107,7 +107,8 @@ async def list_flows(runtime: Runtime) -> Response:
         flow = compiled.flow
         legs = [{"name": leg.name, "do": leg.do, "enabled": leg.enabled} for leg in flow.legs]
         runs = counts.get(name, {})
-        items.append({"name": name, "when": flow.when, "plan": compiled.plan_hash, "legs": legs, "runs": runs})
+        known = {"name": name, "when": flow.when, "follow": flow.follow, "plan": compiled.plan_hash}
+        items.append(known | {"legs": legs, "runs": runs})
     return ExactJSON({"items": items, "problems": list(runtime.problems)})
 
 
