@@ -132,12 +132,15 @@ class Simulator(ABC):
         auth: tuple[str, str] | None = None,
         delays: Sequence[float] = (3, 30, 150),
         retried: Callable[[Any, int], Any] | None = None,
+        accepted: Callable[[bytes], bool] = lambda answer: True,
     ) -> None:
         """POST `payload` to `url` in the background, again after each of `delays` seconds until a 2xx.
 
-        `retried(payload, attempt)` gives the body of attempt 2, 3, … where the vendor changes it.
+        `retried(payload, attempt)` gives the body of attempt 2, 3, … where the vendor changes it; `accepted(answer)` is
+        whether the vendor takes the body of a 2xx for a yes, where it reads it.
         """
-        task = asyncio.get_running_loop().create_task(self._deliver(url, payload, headers or {}, auth, delays, retried))
+        delivery = self._deliver(url, payload, headers or {}, auth, delays, retried, accepted)
+        task = asyncio.get_running_loop().create_task(delivery)
         self._deliveries.add(task)
         task.add_done_callback(self._deliveries.discard)
 
@@ -149,6 +152,7 @@ class Simulator(ABC):
         auth: tuple[str, str] | None,
         delays: Sequence[float],
         retried: Callable[[Any, int], Any] | None,
+        accepted: Callable[[bytes], bool],
     ) -> None:
         async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
             basic = httpx.BasicAuth(*auth) if auth else httpx.USE_CLIENT_DEFAULT
@@ -161,7 +165,7 @@ class Simulator(ABC):
                     reply = await client.post(url, content=raw, headers=named, auth=basic)
                 except httpx.HTTPError:
                     continue
-                if reply.is_success:
+                if reply.is_success and accepted(reply.content):
                     return
 
     async def settle(self) -> None:
