@@ -121,10 +121,9 @@ def _made(name: str, prefix: str, *fields: SimField, **more: Any) -> SimObject:
     return made
 
 
-def objects(*, multicurrency: bool) -> dict[str, SimObject]:
-    """The org's objects; `CurrencyIsoCode` is a field only where there are several currencies."""
-    stages = tuple(stage[0] for stage in STAGES)
-    made = (
+def _parties() -> tuple[SimObject, ...]:
+    """Who is sold to."""
+    return (
         _made(
             "Account",
             "001",
@@ -144,6 +143,14 @@ def objects(*, multicurrency: bool) -> dict[str, SimObject]:
             SimField("Phone", "phone", label="Business Phone", length=40),
             link("AccountId", "Account", label="Account ID"),
         ),
+        _made("User", "005", text("Name", label="Full Name"), text("Username", label="Username"), writable=False),
+    )
+
+
+def _sales() -> tuple[SimObject, ...]:
+    """Opportunities, and what hangs from them."""
+    stages = tuple(stage[0] for stage in STAGES)
+    return (
         _made(
             "Opportunity",
             "006",
@@ -163,14 +170,6 @@ def objects(*, multicurrency: bool) -> dict[str, SimObject]:
                 "OpportunityContactRoles": ("OpportunityContactRole", "OpportunityId"),
                 "OpportunityHistories": ("OpportunityHistory", "OpportunityId"),
             },
-        ),
-        _made(
-            "Product2",
-            "01t",
-            text("Name", label="Product Name", required=True),
-            text("ProductCode", label="Product Code"),
-            SimField("Description", "textarea", label="Product Description", length=4000),
-            SimField("IsActive", "boolean", label="Active"),
         ),
         _made(
             "OpportunityLineItem",
@@ -195,6 +194,20 @@ def objects(*, multicurrency: bool) -> dict[str, SimObject]:
             SimField("IsPrimary", "boolean", label="Primary"),
         ),
         _made(
+            "Product2",
+            "01t",
+            text("Name", label="Product Name", required=True),
+            text("ProductCode", label="Product Code"),
+            SimField("Description", "textarea", label="Product Description", length=4000),
+            SimField("IsActive", "boolean", label="Active"),
+        ),
+    )
+
+
+def _stages() -> tuple[SimObject, ...]:
+    """What tells of stages."""
+    return (
+        _made(
             "OpportunityHistory",
             "008",
             link("OpportunityId", "Opportunity", label="Opportunity ID"),
@@ -210,7 +223,12 @@ def objects(*, multicurrency: bool) -> dict[str, SimObject]:
             *(SimField(name, "boolean", label=name) for name in ("IsActive", "IsClosed", "IsWon")),
             writable=False,
         ),
-        _made("User", "005", text("Name", label="Full Name"), text("Username", label="Username"), writable=False),
+    )
+
+
+def _own() -> tuple[SimObject, ...]:
+    """An object of the org's own, with external ids."""
+    return (
         _made(
             "Invoice__c",
             "a01",
@@ -224,7 +242,11 @@ def objects(*, multicurrency: bool) -> dict[str, SimObject]:
             link("Opportunity__c", "Opportunity", label="Opportunity"),
         ),
     )
-    found = {one.name: one for one in made}
+
+
+def objects(*, multicurrency: bool) -> dict[str, SimObject]:
+    """The org's objects; `CurrencyIsoCode` is a field only where there are several currencies."""
+    found = {one.name: one for one in (*_parties(), *_sales(), *_stages(), *_own())}
     if multicurrency:
         for name in ("Account", "Opportunity", "Invoice__c"):
             found[name].add(SimField("CurrencyIsoCode", "picklist", label="Currency", options=CURRENCIES))
