@@ -133,3 +133,8 @@ class Listener:
         self.requests.append(told)
         reply = self.answer(told) or WebhookReply()
         return Response(reply.body, reply.status, dict(reply.headers))
+
+
+@pytest.fixture
+def listen() -> type[Listener]:
+    return Listener

@@ -38,9 +38,11 @@ class Api:
         base = f"{_ROOT}/{{version}}"
         table: tuple[tuple[str, str, Handler], ...] = (
             ("GET", f"{base}/query", self._query),
+            ("GET", f"{base}/query/", self._query),
             ("GET", f"{base}/query/{{locator}}", self._more),
             ("GET", f"{base}/sobjects/{{object}}/describe", self._describe),
             ("POST", f"{base}/sobjects/{{object}}", self._create),
+            ("POST", f"{base}/sobjects/{{object}}/", self._create),
             ("GET", f"{base}/sobjects/{{object}}/{{id}}", self._read),
             ("PATCH", f"{base}/sobjects/{{object}}/{{id}}", self._update),
             ("DELETE", f"{base}/sobjects/{{object}}/{{id}}", self._delete),
@@ -48,14 +50,12 @@ class Api:
             ("PATCH", f"{base}/sobjects/{{object}}/{{field}}/{{value:path}}", self._upsert),
         )
         guarded = [Route(path, self._guarded(handler), methods=[method]) for method, path, handler in table]
-        # Older clients end the path of a creation with a slash.
-        slashed = Route(f"{base}/sobjects/{{object}}/", self._guarded(self._create), methods=["POST"])
         open_to_all = [
             Route("/services/oauth2/token", self._tokens.endpoint, methods=["POST"]),
             Route(_ROOT, self._versions, methods=["GET"]),
         ]
         unknown = Route("/services/{rest:path}", self._guarded(_nothing), methods=["GET", "POST", "PATCH", "DELETE"])
-        return [*open_to_all, slashed, *guarded, unknown]
+        return [*open_to_all, *guarded, unknown]
 
     def _guarded(self, handler: Handler) -> Handler:
         async def endpoint(request: Request) -> Response:
