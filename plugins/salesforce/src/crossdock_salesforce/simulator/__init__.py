@@ -140,16 +140,23 @@ class SalesforceSimulator(Simulator):
         }
         if event in told:
             row = told[event]()
-            return {"deal": stories.view(self.org, row) | {"id": row["Id"]}}
+            return {"deal": stories.view(self.org, row)}
         if event in other:
             return other[event]()
         known = ", ".join(sorted([*told, *other]))
         raise LookupError(f"the salesforce simulator knows no event {event!r}; it knows {known}")
 
     def state(self) -> dict[str, Any]:
-        names = {"accounts": "Account", "contacts": "Contact", "products": "Product2", "invoices": "Invoice__c"}
-        deals = [stories.view(self.org, row) for row in self.org.live("Opportunity")]
-        return {"deals": deals} | {name: self.org.live(kept) for name, kept in names.items()}
+        def named(name: str) -> list[Row]:
+            return [row | {"id": row["Id"], "name": row["Name"]} for row in self.org.live(name)]
+
+        return {
+            "deals": [stories.view(self.org, row) for row in self.org.live("Opportunity")],
+            "organizations": named("Account"),
+            "persons": named("Contact"),
+            "products": named("Product2"),
+            "invoices": named("Invoice__c"),
+        }
 
     def standing(self) -> dict[str, list[Standing]]:
         deals = [

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from crossdock_salesforce.fields import ObjectFields
 from crossdock_salesforce.simulator.faults import RefusedError
 from crossdock_salesforce.simulator.org import PERSON, Org, Row
+from crossdock_salesforce.simulator.pricing import plain
 from crossdock_salesforce.simulator.schema import SimField
 
 _OPEN, _WON, _LOST = "Negotiation/Review", "Closed Won", "Closed Lost"
@@ -62,7 +63,7 @@ class ToldPerson(Told):
 
 
 class ToldDeal(Told):
-    """A new opportunity. `value` is its amount where it has no products."""
+    """A new opportunity. `value` overrides what the lines come to, as no org does."""
 
     title: str
     currency: str = "EUR"
@@ -159,13 +160,18 @@ def create(org: Org, body: dict[str, Any]) -> Row:
         _inserted(org, "OpportunityContactRole", role)
     for number, line in enumerate((one for one in told.products if one.enabled), 1):
         _line(org, row["Id"], number, line)
+    if told.value is not None:
+        row["Amount"] = plain(Decimal(told.value))
     return row
 
 
 def view(org: Org, row: Row) -> Row:
-    """An opportunity with its custom fields by readable name, and its lines."""
+    """An opportunity with its custom fields by readable name, its lines, and what other CRMs' simulators call it."""
     fields = ObjectFields.described("Opportunity", org.objects["Opportunity"].describe()["fields"])
-    return row | {"custom": fields.read(row), "products": org.lines(row["Id"])}
+    status = "won" if row["IsWon"] else "lost" if row["IsClosed"] else "open"
+    known = {"id": row["Id"], "title": row["Name"], "status": status, "org_id": row["AccountId"]}
+    known |= {"value": row["Amount"], "currency": row.get("CurrencyIsoCode")}
+    return row | known | {"custom": fields.read(row), "products": org.lines(row["Id"])}
 
 
 def _existing(org: Org, told: ToldChange) -> Row:
