@@ -5,7 +5,7 @@
 #   make kill            the test of random kills at its full size: 30 kills under 200 deals
 #   make mutants         each guard taken away in turn: its tests must fail
 #   make chaos [SEEDS=1000] [SEED=17]   seeded faults at every vendor, in thousands of ways; SEED repeats one
-#   make reliability     the tests of crashes, cuts and several processes at their full size: ten minutes
+#   make reliability     the tests of crashes, cuts, outages and several processes at their full size: twenty minutes
 #   make bench           what it takes and how quick it is, in short; bench/README.md says what is measured
 #   make record          the recorded replies in tests/cassettes anew; tests/cassettes/README.md says against what
 #   make check           style, types, import rules
@@ -52,7 +52,7 @@ chaos: $(VENV)/.dev
 
 reliability: $(VENV)/.dev
 	CROSSDOCK_TEST_CUTS=5000 CROSSDOCK_TEST_SHARED_EVENTS=200 CROSSDOCK_TEST_PROCESSES=4 CROSSDOCK_TEST_STRIDE=1 \
-	CROSSDOCK_TEST_TOKEN_DEALS=100 CROSSDOCK_TEST_EXPIRIES=9 \
+	CROSSDOCK_TEST_TOKEN_DEALS=100 CROSSDOCK_TEST_EXPIRIES=9 CROSSDOCK_TEST_OUTAGE=1000 \
 	  $(BIN)/python -m pytest tests/reliability $(ARGS)
 
 bench: $(VENV)/.dev

@@ -234,12 +234,14 @@ async def test_a_delivery_is_repeated_until_it_is_taken() -> None:
         await simulator.settle()
     assert [body for body, _, _ in receiver.got] == [b'{"n":1}', b'{"n":1,"attempt":2}', b'{"n":1,"attempt":3}']
     assert {(s, a) for _, s, a in receiver.got} == {("s", "Basic aG9vazpwYXNzLXdvcmQ=")}
+    assert list(simulator.accepted) == [(url + "/hook", {"n": 1, "attempt": 3})]
 
 
 async def test_a_delivery_to_nobody_is_given_up_after_its_last_try() -> None:
     simulator = Acme()
     simulator.deliver("http://127.0.0.1:1/hook", b"raw", delays=(0,))
     await simulator.settle()
+    assert list(simulator.accepted) == []
 
 
 async def test_closing_stops_deliveries_that_wait() -> None:

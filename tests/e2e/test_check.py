@@ -128,3 +128,51 @@ def test_a_flow_whose_when_cannot_be_read_is_held_against_the_only_event_there_i
     assert done.returncode == 2
     assert says in done.stdout
     assert "unknown field deal.idx; did you mean deal.id?" in done.stdout
+
+
+def test_a_notifier_in_another_role_is_told_what_it_cannot_do_and_who_can_notify(tmp_path: Path) -> None:
+    mail = "{connector: email, host: smtp.example.com, from: a@b.example, to: [c@d.example]}"
+    hook = "{user: u, password: abcdefgh}"
+    crm = f"{{connector: pipedrive, base_url: 'https://a.example', api_token: abcdefgh, webhook: {hook}}}"
+    slack = "{connector: slack, webhook_url: 'https://hooks.example.com/services/T/B/abcdefgh'}"
+    file = tmp_path / "crossdock.yaml"
+    file.write_text(
+        f"version: 1\nconnections: {{crm: {crm}, alerts: {slack}, mail: {mail}}}\nflows:\n"
+        "  f:\n    when: mail.deal.won\n    legs: {a: {do: mail.send, with: {text: x}}}\n"
+        "    notify: [mail, alerts, crm]\n"
+    )
+    done = check(file)
+    assert done.returncode == 2
+    said = dict(line.split(": ", 2)[1:] for line in done.stdout.splitlines())
+    assert said == {
+        "flows.f.when": "connection mail (email) brings no events; did you mean crm.deal.won?",
+        "flows.f.legs.a.do": "connection mail (email) has no actions",
+        "flows.f.notify.2": "connection crm (pipedrive) cannot notify anyone; these can: alerts, mail",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ("security: none, username: u, password: abcdefgh", "security: none would send the password in plain text"),
+        ("security: ssl", "security: must be 'starttls', 'tls' or 'none'"),
+        ("username: u", "give username and password, or neither"),
+        ("frm: x", "unknown key frm; did you mean from?"),
+        ("port: many", "port: must be a whole number"),
+        ("reply_to: nobody", "reply_to: must be an address such as ops@example.com"),
+    ],
+)
+def test_a_mail_connection_says_what_is_wrong_with_it(tmp_path: Path, changed: str, says: str) -> None:
+    mail = f"{{connector: email, host: smtp.example.com, from: a@b.example, to: [c@d.example], {changed}}}"
+    hook = "{user: u, password: abcdefgh}"
+    crm = f"{{connector: pipedrive, base_url: 'https://a.example', api_token: abcdefgh, webhook: {hook}}}"
+    legs = '{a: {do: crm.deal.update, with: {id: "{{ deal.id }}", title: x}}}'
+    file = tmp_path / "crossdock.yaml"
+    file.write_text(
+        f"version: 1\nconnections: {{crm: {crm}, mail: {mail}}}\nflows:\n"
+        f"  f: {{when: crm.deal.won, ignore: ['deal.*'], legs: {legs}, notify: [mail]}}\n"
+    )
+    done = check(file)
+    assert done.returncode == 2
+    assert says in done.stdout
+    assert len(done.stdout.splitlines()) == 1

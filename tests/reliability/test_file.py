@@ -14,14 +14,17 @@ from typing import Any
 
 import pytest
 from crossdock.config.models import Retention
-from crossdock.journal.base import Checkpoint, JournalError, LeaseLost, NewEvent, NewRun, RunUpdate
+from crossdock.journal.base import JournalError, LeaseLost, NewEvent, NewRun, RunUpdate
 from crossdock.journal.sqlite import SqliteJournal
 from crossdock.retention import SPARE, Keeper
+from crossdock.testing import assert_nothing_lost
 from faulty import FaultyDisk
+from lives import ended, plan, written
 from sqlite_on_vfs import journal_on
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEASE = timedelta(minutes=5)
+PLAN = plan("invoice")
 STRIDE = int(os.environ.get("CROSSDOCK_TEST_STRIDE", "17"))
 """Every so many operations one is made to fail; 1 at full size."""
 
@@ -52,21 +55,23 @@ class Acknowledged:
                 await journal.release_dead(lambda _: False)
                 claimed = await journal.claim_run(f"r{name}", "me", AT, LEASE)
                 assert claimed is not None
-            step = Checkpoint("apply", "invoice", "done", {"receipt": {"id": name * 500}}, AT)
+            steps = [*written("invoice", {"id": name * 500}, AT), ended("succeeded", AT)]
             with suppress(LeaseLost):
-                await journal.checkpoint(claimed.claim, [step, step], RunUpdate("succeeded", ended=True), None)
+                await journal.checkpoint(claimed.claim, steps, RunUpdate("succeeded", ended=True), None)
             self.ended.add(name)
 
 
-def assert_sound(path: Path, known: Acknowledged) -> None:
+async def assert_sound(path: Path, known: Acknowledged) -> None:
+    async with SqliteJournal(path, redact=str, now=lambda: AT) as journal:
+        await assert_nothing_lost(journal, {}, events=[("crm", name) for name in known.events])
     db = sqlite3.connect(path)
     assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     events = [row[0] for row in db.execute("SELECT id FROM events")]
     assert known.events <= set(events)
     assert len(events) == len(set(events))
-    ended = dict(db.execute("SELECT key, step_count FROM runs WHERE ended_at IS NOT NULL"))
-    assert known.ended <= set(ended)
-    assert set(ended.values()) <= {2}
+    steps = dict(db.execute("SELECT key, step_count FROM runs WHERE ended_at IS NOT NULL"))
+    assert known.ended <= set(steps)
+    assert set(steps.values()) <= {3}
     halves = "SELECT id FROM runs WHERE step_count <> (SELECT COUNT(*) FROM steps WHERE run_no = runs.no)"
     assert db.execute(halves).fetchall() == []
     db.close()
@@ -77,7 +82,7 @@ async def template(tmp_path: Path) -> Path:
     """A journal that has been made, opened and closed."""
     path = tmp_path / "template.db"
     async with SqliteJournal(path, redact=str, now=lambda: AT) as journal:
-        await journal.store_plan("p", "f", {})
+        await journal.store_plan("p", "f", PLAN)
     return path
 
 
@@ -121,7 +126,7 @@ async def test_any_operation_may_fail_and_nothing_is_lost_or_doubled(
                 failed += 1
                 async with SqliteJournal(path, redact=str, now=lambda: AT) as journal:
                     await known.work(journal)
-        assert_sound(path, known)
+        await assert_sound(path, known)
         assert known.events == {"a", "b", "c"}
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -133,8 +138,9 @@ async def test_any_operation_may_fail_and_nothing_is_lost_or_doubled(
 @pytest.fixture
 async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
     async with SqliteJournal(tmp_path / "c.db", redact=str, now=lambda: AT, busy=timedelta(milliseconds=200)) as opened:
-        await opened.store_plan("p", "f", {})
+        await opened.store_plan("p", "f", PLAN)
         yield opened
+        await assert_nothing_lost(opened, {})
 
 
 async def fill(journal: SqliteJournal, names: range, size: int = 4000) -> None:
@@ -147,8 +153,8 @@ async def fill(journal: SqliteJournal, names: range, size: int = 4000) -> None:
 
     await asyncio.gather(*(one(number) for number in names))
     for claimed in await journal.claim("me", len(names), journal._now(), LEASE):
-        step = Checkpoint("hydrate", None, "done", {"records": {"deal": {"text": "y" * size}}}, AT)
-        await journal.checkpoint(claimed.claim, [step], RunUpdate("succeeded", ended=True), None)
+        steps = [*written("invoice", {"id": "1", "undo": {"text": "y" * size}}, AT), ended("succeeded", AT)]
+        await journal.checkpoint(claimed.claim, steps, RunUpdate("succeeded", ended=True), None)
 
 
 @contextmanager

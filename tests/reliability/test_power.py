@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crossdock.journal.base import Checkpoint, NewAlert, NewEvent, NewRun, ObjectUse, RunUpdate
+from crossdock.journal.base import NewAlert, NewEvent, NewRun, ObjectUse, RunUpdate
 from crossdock.journal.sqlite import SqliteJournal
+from crossdock.testing import assert_nothing_lost
+from lives import ended, plan, written
 from power import PoweredDisk, cuts
 from sqlite_on_vfs import journal_on
 
@@ -21,6 +23,7 @@ CUTS = int(os.environ.get("CROSSDOCK_TEST_CUTS", "250"))
 SEED = int(os.environ.get("CROSSDOCK_TEST_SEED", "20261125"))
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEASE = timedelta(minutes=5)
+PLAN = plan("customer", "invoice", notify=["x"])
 ROUNDS = 12
 AT_ONCE = 6
 
@@ -39,7 +42,7 @@ class Worked:
 async def work(journal: SqliteJournal, disk: PoweredDisk) -> Worked:
     """Events, checkpoints, tokens and retention, several callers at once, so that commits are shared."""
     done = Worked()
-    await journal.store_plan("p", "f", {"legs": []})
+    await journal.store_plan("p", "f", PLAN)
 
     async def one(round_: int, caller: int) -> None:
         name = f"{round_}-{caller}"
@@ -49,12 +52,12 @@ async def work(journal: SqliteJournal, disk: PoweredDisk) -> Worked:
         claimed = await journal.claim_run(f"r{name}", "me", AT, LEASE)
         assert claimed is not None
         for leg in ("customer", "invoice"):
-            step = Checkpoint("apply", leg, "done", {"receipt": {"id": name * 30}}, AT)
+            steps = written(leg, {"id": name * 30}, AT)
             used = [ObjectUse("books", leg, name, leg)]
-            count = await journal.checkpoint(claimed.claim, [step, step], RunUpdate("running", objects_used=used), AT)
+            count = await journal.checkpoint(claimed.claim, steps, RunUpdate("running", objects_used=used), AT)
             done.steps[f"r{name}", count] = len(disk.log)
-        alert = NewAlert(f"r{name}:dead@x", {}, AT)
-        await journal.checkpoint(claimed.claim, [], RunUpdate("dead", ended=True, alerts=[alert]), None)
+        update = RunUpdate("dead", ended=True, alerts=[NewAlert(f"r{name}:dead:5@x", {}, AT)])
+        await journal.checkpoint(claimed.claim, [ended("dead", AT, alert=True)], update, None)
         done.ended[f"r{name}"] = len(disk.log)
 
     for round_ in range(ROUNDS):
@@ -62,7 +65,7 @@ async def work(journal: SqliteJournal, disk: PoweredDisk) -> Worked:
         assert await journal.swap_token("books", b"x" * 200, round_)
         done.tokens[round_ + 1] = len(disk.log)
         if round_ == ROUNDS // 2:
-            await journal.mark_alert("r0-0:dead@x", retry_at=None)
+            await journal.mark_alert("r0-0:dead:5@x", retry_at=None)
             assert await journal.empty(AT + LEASE) > 0
             assert await journal.prune(AT + LEASE) == 1
             done.pruned["r0-0"] = len(disk.log)
@@ -115,7 +118,7 @@ def assert_whole(db: sqlite3.Connection) -> None:
         "a checkpoint without its object": "SELECT id FROM runs"
         " WHERE step_count / 2 <> (SELECT COUNT(*) FROM objects WHERE run_no = runs.no)",
         "an ending without its alert": "SELECT id FROM runs"
-        " WHERE (ended_at IS NOT NULL) <> (id || ':dead@x' IN (SELECT id FROM alerts)) AND emptied_at IS NULL",
+        " WHERE (ended_at IS NOT NULL) <> (id || ':dead:5@x' IN (SELECT id FROM alerts)) AND emptied_at IS NULL",
         "runs that are not counted": "SELECT status FROM tallies"
         " WHERE runs <> (SELECT COUNT(*) FROM runs AS r WHERE r.flow = tallies.flow AND r.status = tallies.status)",
     }.items():
@@ -163,20 +166,26 @@ async def test_what_was_acknowledged_outlives_every_cut(recorded: Any, tmp_path:
 
 
 @pytest.mark.parametrize("recorded", [None], indirect=True)
+@pytest.mark.timeout(180 + CUTS)
 async def test_the_journal_opens_and_goes_on_after_a_cut(recorded: Any, tmp_path: Path) -> None:
     disk, done, begun = recorded
     folder = tmp_path / "found"
     folder.mkdir()
     rng = random.Random(SEED)
-    for cut, platter in cuts(disk.log, moments(disk, begun)[:: CUTS // 10]):
+    checked = 0
+    for cut, platter in cuts(disk.log, moments(disk, begun)[::10]):
         found_after(platter.after_a_cut(rng), folder).close()
         async with SqliteJournal(folder / "c.db", redact=str, now=lambda: AT) as journal:
-            await journal.store_plan("p", "f", {"legs": []})
+            await journal.store_plan("p", "f", PLAN)
             again = [(NewEvent(name, "deal.won", name, {}), []) for name, at in done.events.items() if at <= cut]
             assert (await journal.accept("crm", again)).duplicates == len(again)
             await journal.accept("crm", [(NewEvent("new", "deal.won", "new", {}), [NewRun("new", "f", "new", "p")])])
             claimed = await journal.claim("me", 500, AT + 2 * LEASE, LEASE)
             assert "new" in {run.row.id for run in claimed}
+            known = [("crm", name) for name, at in done.events.items() if at <= cut]
+            stories = await assert_nothing_lost(journal, {}, events=[*known, ("crm", "new")], at_rest=False)
+            checked += len(stories)
+    assert checked > AT_ONCE * ROUNDS
 
 
 @pytest.mark.parametrize("recorded", ["synchronous = NORMAL"], indirect=True)

@@ -84,6 +84,10 @@ def _no_order() -> None:
     _replace("runs", "select_ready", "turn = 1 AND ready_at <= :now", "ended_at IS NULL AND ready_at <= :now")
 
 
+def _no_passing_over() -> None:
+    _replace("desk", "due_alerts", "NOT IN (SELECT value FROM json_each(:but_for))", "IS NOT :but_for")
+
+
 def _no_redaction() -> None:
     Redactor.text = lambda self, text: text  # type: ignore[method-assign]
 
@@ -128,6 +132,11 @@ MUTANTS = {
         "the runs of a record go one after the other",
         _no_order,
         (f"{_CONTRACT}::test_runs_of_one_key_come_one_after_another",),
+    ),
+    "passing over": Mutant(
+        "a notifier with its hands full keeps no other waiting",
+        _no_passing_over,
+        ("core/tests/test_alerts.py::test_a_long_backlog_of_one_notifier_is_taken_up_by_and_by_and_delays_no_other",),
     ),
     "redaction": Mutant(
         "no secret is written",

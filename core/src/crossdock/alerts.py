@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +26,10 @@ _log = logging.getLogger("crossdock.alerts")
 FIRST_RETRY = timedelta(seconds=2)
 LONGEST_RETRY = timedelta(minutes=10)
 DELIVERY_TIMEOUT = timedelta(seconds=30)
+AT_ONCE = 20
+"""How many deliveries one notifier may have in hand before the rest of its alerts wait."""
+PARTING = timedelta(seconds=2)
+"""How long deliveries have to finish at a stop: one that is cut off may be told twice."""
 
 _TITLES = {
     Status.ROLLED_BACK: "rolled back: nothing of it remains",
@@ -124,6 +129,30 @@ def connection_alert(connection: str, status: str, error: dict[str, Any], row: R
     )
 
 
+def poll_alert(connection: str, since: datetime, message: str, now: datetime) -> Alert:
+    """A source that cannot be polled, once for each episode, which began `since`."""
+    return Alert(
+        id=f"poll:{connection}:{since.isoformat()}",
+        title=f"connection {connection} cannot be polled: what its webhooks do not tell is not seen",
+        at=now,
+        connection=connection,
+        error={"kind": "poll", "message": message},
+        advice="Mend what the message says; the poll goes on by itself from where it stood, and nothing is left out.",
+    )
+
+
+def poll_gap_alert(connection: str, missed: str, now: datetime) -> Alert:
+    """Something happened at a source that nobody can be told of any more."""
+    return Alert(
+        id=f"poll:{connection}:missed:{now.isoformat()}",
+        title=f"connection {connection}: some of what happened there can no longer be read",
+        at=now,
+        connection=connection,
+        error={"kind": "poll", "message": missed},
+        advice="Look at the vendor for what happened in that time, and see to it by hand.",
+    )
+
+
 def stuck_alert(row: RunRow, message: str, now: datetime) -> Alert:
     """A run that cannot go on with what is installed and configured now."""
     return Alert(
@@ -197,7 +226,7 @@ async def post(journal: Journal, alert: Alert, notifiers: tuple[str, ...], now: 
 
 
 class Courier:
-    """Delivers stored alerts, each until its notifier takes it."""
+    """Delivers stored alerts, each until its notifier takes it. One that fails, is slow or hangs delays no other."""
 
     def __init__(
         self, journal: Journal, connections: Connections, metrics: RuntimeMetrics, now: Callable[[], datetime]
@@ -206,15 +235,60 @@ class Courier:
         self._connections = connections
         self._metrics = metrics
         self._now = now
+        self._in_hand: dict[asyncio.Task[None], StoredAlert] = {}
+
+    async def dispatch(self) -> int:
+        """Take up alerts that are due, and begin to deliver them side by side; how many.
+
+        Raises `JournalError`, also for a delivery that has ended since and could not be noted.
+        """
+        self._reap()
+        taken = self._in_hand.values()
+        counted = Counter(stored.data.get("notifier", "") for stored in taken)
+        due = await self._journal.due_alerts(
+            self._now(),
+            hold=DELIVERY_TIMEOUT + timedelta(seconds=5),
+            limit=AT_ONCE,
+            but_for=[name for name, count in counted.items() if count >= AT_ONCE],
+            in_hand=[stored.id for stored in taken],
+        )
+        for stored in due:
+            task = asyncio.create_task(self._deliver(stored), name=f"crossdock-alert {stored.id}")
+            self._in_hand[task] = stored
+        return len(due)
 
     async def round(self) -> int:
-        """Try all alerts that are due, side by side, each to its end; how many there were. Raises `JournalError`."""
-        due = await self._journal.due_alerts(self._now(), hold=DELIVERY_TIMEOUT + timedelta(seconds=5))
-        ended = await asyncio.gather(*(self._deliver(stored) for stored in due), return_exceptions=True)
-        for failure in ended:
+        """Deliver alerts that are due, each to its end; how many there were. Raises as `dispatch`."""
+        count = await self.dispatch()
+        if self._in_hand:
+            await asyncio.wait(self._in_hand)
+        self._reap()
+        return count
+
+    async def idle(self, longest: timedelta) -> None:
+        """Wait until a delivery ends, which makes room for others, but not longer than this."""
+        if self._in_hand:
+            await asyncio.wait(self._in_hand, timeout=longest.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await asyncio.sleep(longest.total_seconds())
+
+    async def stop(self) -> None:
+        """Let deliveries in hand finish for a moment, then cut them off; they are tried again."""
+        if self._in_hand:
+            await asyncio.wait(self._in_hand, timeout=PARTING.total_seconds())
+        for task in self._in_hand:
+            task.cancel()
+        await asyncio.gather(*self._in_hand, return_exceptions=True)
+        self._in_hand.clear()
+
+    def _reap(self) -> None:
+        ended = [task for task in self._in_hand if task.done()]
+        for task in ended:
+            del self._in_hand[task]
+        for task in ended:
+            failure = None if task.cancelled() else task.exception()
             if isinstance(failure, Exception):
                 raise failure
-        return len(due)
 
     async def _deliver(self, stored: StoredAlert) -> None:
         name = stored.data["notifier"]

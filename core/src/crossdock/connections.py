@@ -9,6 +9,7 @@ from typing import Any
 from crossdock_sdk import Action, ConfigError, Connection, Context, Notifier, Source
 
 from crossdock.config.load import ConnectionSpec, Stopped
+from crossdock.config.polls import PollSettings
 from crossdock.plugins import Registry
 
 
@@ -62,6 +63,16 @@ class Connections:
     def account(self, name: str) -> str:
         """Which account at the vendor a connection writes into, as far as its settings tell."""
         return self._connection(name).account
+
+    def polling(self, name: str) -> PollSettings | None:
+        """How a connection is polled; None if it is not, or cannot be used."""
+        return self._specs[name].poll if name in self._specs and name not in self.stopped else None
+
+    def of_account(self, name: str, account: str) -> str | None:
+        """The connection of the same connector for this account, the named one before others; None if there is none."""
+        connector = self._spec(name).connector
+        alike = [other for other, spec in self._specs.items() if spec.connector == connector and other != name]
+        return next((one for one in (name, *alike) if self.account(one) == account), None)
 
     def replace(self, specs: Mapping[str, ConnectionSpec], registry: Registry, stopped: Mapping[str, Stopped]) -> None:
         """Take a new configuration; a connection whose settings are as before stays open.

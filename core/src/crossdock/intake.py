@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, count
 
@@ -15,7 +15,7 @@ from crossdock_sdk.crashpoints import reach
 from crossdock.config.compiled import CompiledFlow
 from crossdock.connections import Connections
 from crossdock.ids import run_id
-from crossdock.journal.base import Journal, NewEvent, NewRun
+from crossdock.journal.base import Arrivals, Journal, NewEvent, NewRun
 from crossdock.mapping import MappingError
 from crossdock.metrics import RuntimeMetrics
 from crossdock.telemetry import RunTrace, Telemetry
@@ -41,6 +41,11 @@ class Receiving:
     duplicates: int = 0
     unrouted: int = 0
     reply: WebhookReply | None = None
+
+    def and_(self, other: Receiving) -> Receiving:
+        """Both together; the reply is this one's."""
+        runs, duplicates = self.runs + other.runs, self.duplicates + other.duplicates
+        return Receiving(runs, duplicates, self.unrouted + other.unrouted, self.reply)
 
 
 class Intake:
@@ -100,6 +105,8 @@ class Intake:
                 return self._agree(handshake)
             source.verify(request)
             events = source.parse(request)
+            poll = source.calls_for_poll(request)
+            reply = source.acknowledgement(request)
         except VerificationError as error:
             _log.warning("a delivery to %s is refused: %s", connection, error)
             raise RefusedError(401, "the delivery is not authenticated") from None
@@ -110,33 +117,64 @@ class Intake:
             # A bug of the connector: the vendor shall deliver again, once it is mended.
             _log.exception("the connector of %s failed over a delivery", connection)
             raise RefusedError(500, "the connector failed over the delivery") from None
-        return await self.accept(connection, events, trace, begun)
+        if poll:
+            await self._journal.polls.call(connection)
+        taken = await self._accept_all(connection, events, trace, begun)
+        return replace(taken, reply=reply)
 
     def _agree(self, handshake: Handshake) -> Receiving:
         raise VerificationError("a handshake came while no registration of ours is under way")
 
+    async def _accept_all(
+        self, connection: str, events: Sequence[Event], trace: RunTrace, begun: datetime
+    ) -> Receiving:
+        """Store a delivery's events, each under the connection of the account that it happened in."""
+        told: dict[str, list[Event]] = {}
+        strangers = 0
+        for event in events:
+            theirs = connection if event.account is None else self._connections.of_account(connection, event.account)
+            if theirs is None:
+                strangers += 1
+                _log.info("%s tells of %s, which no connection here is for", connection, event.account)
+                continue
+            told.setdefault(theirs, []).append(event)
+        taken = Receiving(unrouted=strangers)
+        for name, its in told.items():
+            taken = taken.and_(await self.accept(name, its, trace, begun))
+            trace = trace.sibling()
+        return taken
+
     async def accept(
-        self, connection: str, events: list[Event], trace: RunTrace, received_at: datetime | None = None
+        self, connection: str, events: Sequence[Event], trace: RunTrace, received_at: datetime | None = None
     ) -> Receiving:
         """Store events and the runs that they start, each event once however often it comes."""
-        arrivals = []
-        unrouted = 0
-        encoded = trace.encode()
-        # The first run tells the delivery's own span, the others hang beside it.
-        traces = chain([encoded], (trace.sibling().encode() for _ in count()))
-        for event in events:
-            wanted = [f for f in self._flows().values() if f.flow.when == f"{connection}.{event.type}"]
-            if not wanted:
-                unrouted += 1
-                continue
-            runs = [self._new_run(flow, event, next(traces)) for flow in wanted]
-            arrivals.append((_new_event(event, encoded, received_at), runs))
+        arrivals, unrouted = self.arrivals(connection, events, trace, received_at)
         if not arrivals:
             return Receiving(unrouted=unrouted)
         reach("intake.verified")
         accepted = await self._journal.accept(connection, arrivals)
         reach("intake.stored")
         return Receiving(accepted.runs, accepted.duplicates, unrouted)
+
+    def arrivals(
+        self,
+        connection: str,
+        events: Sequence[Event],
+        trace: RunTrace,
+        received_at: datetime | None = None,
+        via: str = "webhook",
+    ) -> tuple[Arrivals, int]:
+        """Events as the journal takes them, with the runs that they start; and how many start none."""
+        arrivals = []
+        encoded = trace.encode()
+        # The first run tells the span of what brought it, the others hang beside it.
+        traces = chain([encoded], (trace.sibling().encode() for _ in count()))
+        for event in events:
+            wanted = [f for f in self._flows().values() if f.flow.when == f"{connection}.{event.type}"]
+            if wanted:
+                runs = [self._new_run(flow, event, next(traces)) for flow in wanted]
+                arrivals.append((_new_event(event, encoded, received_at, via), runs))
+        return arrivals, len(events) - len(arrivals)
 
     def _new_run(self, flow: CompiledFlow, event: Event, trace: str) -> NewRun:
         return NewRun(
@@ -157,8 +195,8 @@ class Intake:
                 self._metrics.webhooks.add(connection, outcome, amount=number)
 
 
-def _new_event(event: Event, trace: str, received_at: datetime | None) -> NewEvent:
-    return NewEvent(event.id, event.type, event.subject, event.data, event.occurred_at, trace, received_at)
+def _new_event(event: Event, trace: str, received_at: datetime | None, via: str) -> NewEvent:
+    return NewEvent(event.id, event.type, event.subject, event.data, event.occurred_at, trace, received_at, via)
 
 
 def _key(flow: CompiledFlow, event: Event) -> str:

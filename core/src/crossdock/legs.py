@@ -27,12 +27,8 @@ from crossdock.journal.base import Checkpoint, Journal, LeaseLost, ObjectUse
 from crossdock.planning import PlanError, check_receipts, leg_input
 from crossdock.program import ProgramError
 from crossdock.recorder import Job, Outcome, Recorder
-from crossdock.saga import settles
+from crossdock.saga import left_open
 from crossdock.state import LegState, evolve, leg_key, undecided
-
-_UNDER_WAY = 409
-"""What a vendor that keeps keys answers to a repeat while the first request is still at work (Stripe; the IETF's draft
-on the Idempotency-Key header, 2.6). It refuses nothing, and settles nothing."""
 
 
 @dataclass(slots=True)
@@ -93,7 +89,7 @@ class Legs:
 
         done = await self.caller.call(job, "apply", leg, "ambiguous", write, key=key)
         if done.phase == "failed":
-            done = _with_doubt(done, action, repeated=redo)
+            done = replace(done, data={**done.data, **left_open(action.redo, done.data["error"], repeated=redo)})
         return self._applied(job, leg, action, done, lock)
 
     async def _before(self, job: Job, leg: CompiledLeg, action: Action[Any], data: Record) -> Checkpoint:
@@ -234,18 +230,6 @@ def _as_a_read(seen: Checkpoint, passing: Set[str]) -> Checkpoint:
     if error is None or error["kind"] not in passing:
         return seen
     return replace(seen, data={**seen.data, "error": error | {"kind": "transient"}})
-
-
-def _with_doubt(failed: Checkpoint, action: Action[Any], *, repeated: bool) -> Checkpoint:
-    """The failure of a write with what it leaves open, by how the action can be asked again."""
-    error = failed.data["error"]
-    if repeated and action.redo == "native_key" and error.get("status") == _UNDER_WAY:
-        return replace(failed, data={**failed.data, "error": error | {"kind": "ambiguous"}})
-    if repeated and not settles(action.redo, error["kind"]):
-        return replace(failed, data={**failed.data, "unsettled": True})
-    if error["kind"] == "unavailable" and action.redo == "unsafe":
-        return replace(failed, data={**failed.data, "error": error | {"kind": "ambiguous"}})
-    return failed
 
 
 def _again(action: Action[Any], state: LegState) -> Record:

@@ -176,6 +176,8 @@ class RuntimeMetrics:
         )
         self.retries = add(Counter("crossdock_step_retries_total", "Steps put off to a later try", ["flow", "leg"]))
         self.webhooks = add(Counter("crossdock_webhooks_total", "Deliveries by outcome", ["connection", "outcome"]))
+        self.polls = add(Counter("crossdock_polls_total", "Pages of polls", ["connection", "outcome"]))
+        self.polled = add(Counter("crossdock_polled_events_total", "Events by polls", ["connection", "outcome"]))
         self.alerts = add(Counter("crossdock_alerts_total", "Tries to deliver an alert", ["notifier", "outcome"]))
 
         async def info() -> Readings:

@@ -26,6 +26,7 @@ from crossdock.journal.opening import database_path, open_journal
 from crossdock.legs import Legs
 from crossdock.metrics import Readings, RuntimeMetrics
 from crossdock.plugins import Registry, load_plugins
+from crossdock.polling import Poller
 from crossdock.program import Programs
 from crossdock.recorder import Recorder
 from crossdock.retention import Keeper
@@ -82,6 +83,7 @@ class Crossdock:
         """Assemble it, take up what was left, and work. Raises `ConfigProblems`, `JournalError`."""
         await self.assemble()
         await self.runner.start()
+        await self.poller.start()
         self._spawn(self._retain())
         if self.settings.watch:
             self._spawn(self._watch())
@@ -127,6 +129,19 @@ class Crossdock:
             concurrency=self.settings.concurrency,
             owner=owner,
         )
+        self.poller = Poller(
+            self.journal,
+            self.connections,
+            self.intake,
+            lambda: self.loaded.flows,
+            self.telemetry,
+            self.metrics,
+            self.now,
+            self.rng,
+            owner=owner,
+            timeout=timeout,
+            wake=self.runner.wake,
+        )
         self.metrics.watch_queue(self._queue_depth, self._oldest_due)
         await self._put_in_force(loaded)
         self.keeper = Keeper(self.journal, lambda: self.loaded.routing.retention, self.now)
@@ -137,6 +152,7 @@ class Crossdock:
         for task in tuple(self._background):
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        await self.poller.stop()
         await self.runner.stop(self.settings.grace_period)
         await self.connections.close()
         await self.journal.close()

@@ -7,6 +7,7 @@ outcome as the next checkpoint.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -39,6 +40,10 @@ LONGEST_PAUSE = timedelta(hours=1)
 """The longest that a vendor's `Retry-After` is heeded, before it is asked again."""
 JITTER = Decimal("0.2")
 """A wait is lengthened by up to this share, so that runs that failed together do not return together."""
+
+_UNDER_WAY = 409
+"""What a vendor that keeps keys answers to a repeat while the first request is still at work (Stripe; the IETF's draft
+on the Idempotency-Key header, 2.6). It refuses nothing, and settles nothing."""
 
 
 def backoff(policy: RetryPolicy, failures: int, jitter: float, retry_after: float | None) -> timedelta:
@@ -155,6 +160,18 @@ def settles(redo: Redo, kind: str) -> bool:
     what the record allowed the first time it may refuse now.
     """
     return not (redo is Redo.UPSERT and kind in {"rejected", "not_found"})
+
+
+def left_open(redo: Redo, error: Mapping[str, Any], *, repeated: bool) -> dict[str, Any]:
+    """What the failure of a write says, by how the action can be asked again: `{error}`, and `unsettled` if it
+    leaves open what an earlier try did."""
+    kind = error["kind"]
+    under_way = repeated and redo is Redo.NATIVE_KEY and error.get("status") == _UNDER_WAY
+    if under_way or (kind == "unavailable" and redo is Redo.UNSAFE):
+        return {"error": {**error, "kind": "ambiguous"}}
+    if repeated and not settles(redo, kind):
+        return {"error": {**error}, "unsettled": True}
+    return {"error": {**error}}
 
 
 def decide(plan: Plan, run: Run, now: datetime) -> Decision:

@@ -58,6 +58,15 @@ class Sandbox:
         """All that stands in every account now."""
         return {name: simulator.state() for name, simulator in self.simulators.items()}
 
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run what the simulators have beside HTTP, and close at the end. A server with lifespans does it by itself."""
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self.close)
+            for simulator in self.simulators.values():
+                await stack.enter_async_context(simulator.alongside())
+            yield
+
     async def close(self) -> None:
         """Stop the webhook deliveries that are still on their way."""
         for simulator in self.simulators.values():
@@ -82,10 +91,8 @@ class Sandbox:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        try:
+        async with self.running():
             yield
-        finally:
-            await self.close()
 
     async def _show_state(self, _: Request) -> Response:
         return json_response(self.state())

@@ -42,6 +42,13 @@ def test_an_unknown_command_is_one_line_and_wrong_usage(cross: Callable[..., Any
     assert "serve" in ran.err
 
 
+def test_a_port_that_is_none_is_one_line_that_says_where_it_is_described(cross: Callable[..., Any]) -> None:
+    ran = cross("serve", "--port", "99999")
+    assert (ran.code, ran.out) == (2, "")
+    assert "'--port'" in ran.err
+    assert ran.err.endswith("less than or equal to 65535; see crossdock serve --help\n")
+
+
 def test_a_wrong_setting_is_wrong_usage(cross: Callable[..., Any], home: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("CROSSDOCK_CONCURRENCY", "many")
     ran = cross("check")

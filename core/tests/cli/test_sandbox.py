@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import httpx
 import pytest
 from crossdock.sandbox import Sandbox
-from crossdock_sdk.testing import Simulator, serve
+from crossdock_sdk.testing import Fault, Simulator, serve
 from crossdock_sdk.testing.simulator import json_response
 from starlette.requests import Request
 from starlette.responses import Response
@@ -51,6 +52,18 @@ class Acme(Simulator):
 
 class Other(Acme):
     connector: ClassVar[str] = "other"
+
+
+class Post(Acme):
+    """Is spoken to by something else than HTTP."""
+
+    connector: ClassVar[str] = "post"
+
+    @contextlib.asynccontextmanager
+    async def alongside(self) -> AsyncIterator[None]:
+        self.things.append("opened")
+        yield
+        self.things.append("closed")
 
 
 @pytest.fixture
@@ -158,3 +171,31 @@ async def test_settings_point_at_the_sandbox(client: httpx.AsyncClient, sandbox:
 async def test_an_unknown_address_is_a_json_404(client: httpx.AsyncClient) -> None:
     reply = await client.get("/nothing")
     assert (reply.status_code, reply.json()) == (404, {"error": "Not Found"})
+
+
+async def test_what_a_simulator_has_beside_http_runs_as_long_as_it_is_served() -> None:
+    alone, sandbox = Post(), Sandbox({"post": Post})
+    async with serve(alone):
+        assert alone.things == ["opened"]
+    async with serve(sandbox):
+        assert sandbox.state() == {"post": {"things": ["seeded", "opened"]}}
+    assert alone.things == ["opened", "closed"]
+    assert sandbox.state() == {"post": {"things": ["seeded", "opened", "closed"]}}
+
+
+async def test_a_server_without_lifespans_runs_it_itself() -> None:
+    sandbox = Sandbox({"post": Post})
+    async with sandbox.running():
+        assert sandbox.state()["post"]["things"] == ["seeded", "opened"]
+    assert sandbox.state()["post"]["things"][-1] == "closed"
+
+
+async def test_what_is_asked_beside_http_is_kept_and_struck_like_any_request(sandbox: Sandbox) -> None:
+    acme = sandbox.simulators["acme"]
+    sandbox.faults.append(Fault(kind="status", connector="acme", method="MAIL", after=1))
+    assert [acme.asked("MAIL", "/x", body="b")[1] is None for _ in range(3)] == [True, False, True]
+    assert [(r["connector"], r["method"], r["body"], r.get("fault")) for r in sandbox.requests] == [
+        ("acme", "MAIL", "b", None),
+        ("acme", "MAIL", "b", "status"),
+        ("acme", "MAIL", "b", None),
+    ]

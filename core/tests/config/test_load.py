@@ -48,7 +48,7 @@ def test_a_file_is_read_from_disk_and_named_in_problems(tmp_path: Path, registry
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigProblems, match="not UTF-8"):
         load(path, env={}, registry=registry)
-    with pytest.raises(ConfigProblems, match="cannot be read: No such file"):
+    with pytest.raises(ConfigProblems, match="cannot be read: No such file or directory; write one, or name"):
         load(tmp_path / "absent.yaml", env={}, registry=registry)
 
 

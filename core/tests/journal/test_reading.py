@@ -136,6 +136,15 @@ async def test_an_alert_is_given_out_to_one_and_again_until_delivered(journal: A
     assert await journal.put_alert("a1", {}, clock()) is False
 
 
+async def test_alerts_of_some_notifiers_can_be_passed_over(journal: Any, clock: Any) -> None:
+    for name in ("slack", "mail"):
+        await journal.put_alert(f"a@{name}", {"notifier": name}, clock())
+    await journal.put_alert("a", {}, clock())
+    hold = timedelta(0)
+    assert [a.id for a in await journal.due_alerts(clock(), hold=hold, but_for=["slack", "x"])] == ["a@mail", "a"]
+    assert len(await journal.due_alerts(clock(), hold=hold, but_for=[])) == 3
+
+
 async def test_tokens_are_swapped_only_against_the_version_read(journal: Any) -> None:
     assert await journal.load_token("books") is None
     assert await journal.swap_token("books", b"zero", 5) is False

@@ -16,6 +16,7 @@ from crossdock.plugins import Registry, load_plugins
 from crossdock.runtime import Crossdock
 from crossdock.settings import Settings
 from crossdock.state import Run, fold
+from crossdock.testing.tables import read_tables
 from crossdock_sdk import Alert, Event
 from scripted import Plugin, Vendor
 
@@ -90,6 +91,14 @@ class House:
                 self.vendor.told.clear()
                 await self.vendor.told.wait()
         return self.vendor.alerts
+
+    async def delivered(self) -> None:
+        """Wait until every alert has arrived and is noted as delivered."""
+        async with asyncio.timeout(20):
+            while True:
+                if all(alert.delivered for alert in read_tables(self.app.journal.path).alerts):
+                    return
+                await asyncio.sleep(0.01)
 
 
 @pytest.fixture

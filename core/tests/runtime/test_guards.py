@@ -18,6 +18,7 @@ async def test_a_replay_after_a_rollback_makes_it_anew(house: Callable[..., Any]
         first = await h.win()
         await h.rests(first, "rolled_back")
         await h.rests(await h.replay(first), "succeeded")
+        await h.delivered()
         await assert_nothing_lost(h.app.journal, {"v": Stall(vendor)})
         assert sorted(vendor.standing) == ["key.create-2", "put.update-3"]
 

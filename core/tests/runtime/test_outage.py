@@ -12,8 +12,9 @@ import pytest
 from crossdock import circuits
 from crossdock.journal import sqlite
 from crossdock.runners import local
+from crossdock.testing import assert_nothing_lost
 from crossdock_sdk import Event, UnavailableError
-from scripted import leg
+from scripted import Stall, leg
 
 EVENTS = 1000
 
@@ -63,6 +64,9 @@ async def test_a_thousand_events_outlive_an_outage(
         assert Counter(name.split("-")[0] for name in vendor.standing) == {"key.create": EVENTS, "looked.create": 1}
         assert [alert.title for alert in vendor.alerts] == ["connection books is down: its vendor does not answer"]
         assert (await h.app.journal.connection_state("books")).status == "active"
+        await h.delivered()
+        stalls = {"books": Stall(vendor, "key.create"), "board": Stall(vendor, "looked.create")}
+        await assert_nothing_lost(h.app.journal, stalls, accepted=[("v", event.subject) for event in events])
 
 
 async def probed(house: Any, times: int) -> None:

@@ -16,6 +16,7 @@ from crossdock.saga import (
     Verify,
     Wait,
     decide,
+    left_open,
     reports,
 )
 from crossdock.state import Phase, Status, leg_key
@@ -202,3 +203,22 @@ def test_what_a_performer_left_behind_is_not_looked_for_before_it_can_have_arriv
     world.now += timedelta(seconds=60)
     world.say("takeover", None, "done")
     assert decide(world.plan, world.run, world.now) == Wait(world.now + timedelta(seconds=5), Status.WAITING)
+
+
+@pytest.mark.parametrize(
+    ("redo", "kind", "status", "repeated", "left"),
+    [
+        (Redo.NATIVE_KEY, "rejected", 409, True, ("ambiguous", False)),
+        (Redo.NATIVE_KEY, "rejected", 409, False, ("rejected", False)),
+        (Redo.NATIVE_KEY, "rejected", 400, True, ("rejected", False)),
+        (Redo.LOOKUP, "rejected", 409, True, ("rejected", False)),
+        (Redo.UPSERT, "rejected", 409, True, ("rejected", True)),
+        (Redo.UPSERT, "rejected", 409, False, ("rejected", False)),
+        (Redo.UNSAFE, "unavailable", 503, False, ("ambiguous", False)),
+        (Redo.LOOKUP, "unavailable", 503, False, ("unavailable", False)),
+    ],
+)
+def test_what_a_failure_leaves_open(redo: Redo, kind: str, status: int, repeated: bool, left: tuple[str, bool]) -> None:
+    said = left_open(redo, {"kind": kind, "status": status, "message": "no"}, repeated=repeated)
+    assert (said["error"]["kind"], said.get("unsettled", False)) == left
+    assert said["error"]["message"] == "no"

@@ -196,14 +196,17 @@ def leg(do: str, text: str = "{{ deal.title }}", ref: str | None = None, **more:
 
 
 class Stall:
-    """What stands at the scripted vendor, as a simulator tells it."""
+    """What stands at the scripted vendor of the actions `only`, or of all, as a simulator tells it."""
 
-    def __init__(self, vendor: Vendor) -> None:
+    def __init__(self, vendor: Vendor, *only: str) -> None:
         self.vendor = vendor
+        self.only = only or tuple(action.name for action in ScriptedSink.actions)
 
     def standing(self) -> dict[str, list[Standing]]:
-        told: dict[str, list[Standing]] = {action.name: [] for action in ScriptedSink.actions}
+        told: dict[str, list[Standing]] = {name: [] for name in self.only}
+        keys = {id_: key for key, id_ in self.vendor.keys.items()}
         for id_, text in self.vendor.standing.items():
             name = id_.rpartition("-")[0]
-            told[name].append(Standing(id_, {"text": text}, made=not name.endswith(".update")))
+            if name in told:
+                told[name].append(Standing(id_, {"text": text}, not name.endswith(".update"), keys.get(id_)))
         return told

@@ -10,8 +10,13 @@ import pytest
 from crossdock_asana import AsanaConfig, AsanaConnection
 from crossdock_asana.simulator import AsanaSimulator
 from crossdock_asana.sink import TaskComplete, TaskCreate, TaskUpdateAction
-from crossdock_sdk import Context
+from crossdock_asana.source import AsanaSource
+from crossdock_sdk import Context, Event, VerificationError, WebhookRequest
 from crossdock_sdk.testing import Fault, serve
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 KEY = "0f8b2d1c-6f57-4b39-9c5a-3f0d5a8a9b01"
 
@@ -36,14 +41,30 @@ class Board:
         settings.pop("connector")
         self.config = AsanaConfig(**settings, requests_per_minute=100_000)
         self.context = Context(name="board", now=clock)
+        self.others: list[AsanaConnection] = []
         self.connection = AsanaConnection(self.config, self.context)
         self.create = TaskCreate(self.connection)
         self.update = TaskUpdateAction(self.connection)
         self.complete = TaskComplete(self.connection)
+        self.source = AsanaSource(self.connection)
 
     @property
     def tasks(self) -> list[dict[str, Any]]:
         return list(self.simulator.state()["tasks"])
+
+    async def act(self, event: str, task: str | None = None, **body: Any) -> str:
+        """A person does it to the task, which is made if none is named; returns its gid."""
+        if task is None:
+            made = await self.simulator.trigger("task.create", {"project": "1201", "name": "Kick off"})
+            task = made["task"]["gid"]
+        await self.simulator.trigger(event, {"id": task} | body)
+        return task
+
+    def watching(self, *projects: str) -> AsanaSource:
+        """A source on a connection of its own to other projects."""
+        connection = AsanaConnection(self.config.model_copy(update={"projects": projects}), self.context)
+        self.others.append(connection)
+        return AsanaSource(connection)
 
     def fault(self, kind: Any, method: str, path: str, **kwargs: Any) -> None:
         self.simulator.faults.append(Fault(kind=kind, method=method, path=f"/api/1.0{path}", **kwargs))
@@ -70,14 +91,16 @@ def open_board() -> Open:
     @contextlib.asynccontextmanager
     async def opened(*, oauth: bool = False, requests_per_minute: int | None = None) -> AsyncIterator[Board]:
         clock = Clock()
-        simulator = AsanaSimulator(requests_per_minute=requests_per_minute, clock=clock)
+        simulator = AsanaSimulator(requests_per_minute=requests_per_minute, delays=(0.01, 0.01), clock=clock)
         simulator.seed()
         async with serve(simulator) as url:
             board = Board(simulator, url, clock, oauth)
             try:
                 yield board
             finally:
-                await board.connection.close()
+                await simulator.close()
+                for connection in (board.connection, *board.others):
+                    await connection.close()
 
     return opened
 
@@ -104,3 +127,51 @@ async def oauth_board(open_board: Open) -> AsyncIterator[Board]:
 @pytest.fixture
 def key() -> str:
     return KEY
+
+
+class Listener:
+    """The receiving end, as the runtime plays it: shakes hands if it is `expecting`, verifies, and parses.
+
+    It refuses the first `refusals` deliveries with 503.
+    """
+
+    def __init__(self, source: AsanaSource) -> None:
+        self.source = source
+        self.expecting = True
+        self.refusals = 0
+        self.secrets: tuple[str, ...] = ()
+        self.deliveries: list[WebhookRequest] = []
+        self.app = Starlette(routes=[Route("/hook", self._take, methods=["POST"])])
+        self.url = ""
+
+    @property
+    def events(self) -> list[Event]:
+        return [event for request in self.deliveries for event in self.source.parse(request)]
+
+    async def _take(self, request: Request) -> Response:
+        headers, body = dict(request.headers), await request.body()
+        delivery = WebhookRequest("POST", "/hook", headers, body, dict(request.query_params), self.secrets)
+        handshake = self.source.handshake(delivery)
+        if handshake is not None:
+            if not self.expecting or handshake.secret is None:
+                return Response(status_code=401)
+            self.secrets = (handshake.secret, *self.secrets)
+            return Response(handshake.reply.body, handshake.reply.status, dict(handshake.reply.headers))
+        try:
+            self.source.verify(delivery)
+        except VerificationError:
+            return Response(status_code=401)
+        if self.refusals:
+            self.refusals -= 1
+            return Response("busy", status_code=503)
+        self.deliveries.append(delivery)
+        return Response(status_code=200)
+
+
+@pytest.fixture
+async def listener(pat_board: Board) -> AsyncIterator[Listener]:
+    """A receiving end for `pat_board`; nothing is registered yet."""
+    heard = Listener(pat_board.source)
+    async with serve(heard.app) as url:
+        heard.url = f"{url}/hook"
+        yield heard

@@ -108,7 +108,7 @@ async def test_undo_names_a_custom_field_by_its_label(board: Any, task: str, key
 
 async def test_undo_of_a_task_that_is_gone_is_done(board: Any, task: str, key: str) -> None:
     receipt = await perform(board.complete, ObjectRef(id=task), key)
-    await board.simulator.trigger("task.deleted", {"id": task})
+    await board.simulator.trigger("task.delete", {"id": task})
     await board.complete.undo(receipt)
 
 
@@ -120,7 +120,7 @@ async def test_complete_and_undo(board: Any, task: str, key: str) -> None:
 
 
 async def test_undo_leaves_a_task_complete_that_was_complete_before(board: Any, task: str, key: str) -> None:
-    await board.simulator.trigger("task.completed", {"id": task})
+    await board.simulator.trigger("task.complete", {"id": task})
     receipt = await perform(board.complete, ObjectRef(id=task), key)
     await board.complete.undo(receipt)
     assert only(board)["completed"] is True

@@ -51,6 +51,7 @@ async def test_create_makes_one_task_with_all_that_was_asked(board: Any, key: st
     assert made["completed"] is True
     assert made["custom"] == {"invoice_number": "1042", "status": "Invoiced"}
     assert made["notes"].startswith("Invoice 1042")
+    assert [one.key for one in board.simulator.standing()["task.create"]] == [key]
 
 
 async def test_with_an_access_token_the_key_is_the_last_line_of_the_notes(pat_board: Any, key: str) -> None:
@@ -58,6 +59,7 @@ async def test_with_an_access_token_the_key_is_the_last_line_of_the_notes(pat_bo
     await pat_board.create.apply(Task(name="No notes", project="1201"), key)
     assert pat_board.tasks[0]["notes"] == f"Invoice 1042\n\ncrossdock:{key}"
     assert pat_board.tasks[1]["notes"] == f"crossdock:{key}"
+    assert [one.key for one in pat_board.simulator.standing()["task.create"]] == [key, key]
     assert pat_board.tasks[0]["external"] is None
 
 

@@ -192,14 +192,14 @@ async def test_triggers_act_like_people(pat_board: Any) -> None:
     field = (await trigger("custom_field.create", options))["custom_field"]
     assert pat_board.simulator.account.projects["1300"]["fields"] == [field["gid"]]
     task = pat_board.simulator.account.create_task({"name": "x", "projects": ["1300"]}, None)["gid"]
-    assert (await trigger("task.completed", {"id": task}))["task"]["completed"] is True
-    assert (await trigger("task.deleted", {"id": task}))["task"]["gid"] == task
+    assert (await trigger("task.complete", {"id": task}))["task"]["completed"] is True
+    assert (await trigger("task.delete", {"id": task}))["task"]["gid"] == task
     assert pat_board.tasks == []
     with pytest.raises(LookupError, match="task\\.exploded"):
         await trigger("task.exploded", {})
     for body in ({}, {"id": "12"}, {"id": "x"}):
-        with pytest.raises(ValueError, match=r"task\.deleted"):
-            await trigger("task.deleted", body)
+        with pytest.raises(ValueError, match=r"task\.delete"):
+            await trigger("task.delete", body)
 
 
 async def test_unpaged_lists_end_at_a_thousand(pat_board: Any) -> None:

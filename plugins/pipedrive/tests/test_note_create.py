@@ -31,6 +31,7 @@ async def test_a_note_is_added_to_its_deal(simulator: PipedriveSimulator, action
     assert (note["deal_id"], note["person_id"], note["org_id"]) == (1, None, None)
     assert (receipt.id, receipt.created) == (str(note["id"]), True)
     assert receipt.url == f"{action.connection.config.base_url}/deal/1"
+    assert [one.key for one in simulator.standing()["note.create"]] == [KEY]
 
 
 @pytest.mark.parametrize(

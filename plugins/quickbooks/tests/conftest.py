@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from crossdock_quickbooks.connection import QuickBooksConfig, QuickBooksConnection
 from crossdock_quickbooks.simulator import QuickBooksSimulator
-from crossdock_sdk import Context
+from crossdock_quickbooks.source import QuickBooksSource
+from crossdock_sdk import Context, Event, PollPage, PollRequest, WebhookRequest
 from crossdock_sdk.testing import serve
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 
 class Clock:
@@ -33,7 +40,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def books(clock: Clock) -> QuickBooksSimulator:
-    simulator = QuickBooksSimulator(clock=clock)
+    simulator = QuickBooksSimulator(clock=clock, delays=(0.01, 0.01))
     simulator.seed()
     return simulator
 
@@ -65,3 +72,73 @@ def connection(
     books: QuickBooksSimulator, url: str, connect: Callable[..., QuickBooksConnection]
 ) -> QuickBooksConnection:
     return connect(books.settings(url))
+
+
+@pytest.fixture
+def source(connection: QuickBooksConnection) -> QuickBooksSource:
+    return QuickBooksSource(connection)
+
+
+@pytest.fixture
+def invoice(books: QuickBooksSimulator) -> Callable[..., str]:
+    """`invoice(120)`: the id of a new invoice over that amount; it is told with the next delivery."""
+
+    def made(total: Decimal | int = 120) -> str:
+        sold = {
+            "DetailType": "SalesItemLineDetail",
+            "Amount": total,
+            "SalesItemLineDetail": {"ItemRef": {"value": "3"}},
+        }
+        return str(books.sales.create_invoice({"CustomerRef": {"value": "1"}, "Line": [sold]})["Id"])
+
+    return made
+
+
+class Listener:
+    """A webhook endpoint: keeps what it got, and answers with `statuses` first, then with 200."""
+
+    def __init__(self) -> None:
+        self.requests: list[WebhookRequest] = []
+        self.statuses: list[int] = []
+        self.app = Starlette(routes=[Route("/hook", self._take, methods=["POST"])])
+
+    async def _take(self, request: Request) -> Response:
+        self.requests.append(WebhookRequest("POST", "/hook", dict(request.headers), await request.body()))
+        return Response(status_code=self.statuses.pop(0) if self.statuses else 200)
+
+    def events(self, source: QuickBooksSource) -> list[Event]:
+        """What the source makes of all deliveries, each verified."""
+        for request in self.requests:
+            source.verify(request)
+        return [event for request in self.requests for event in source.parse(request)]
+
+
+@pytest.fixture
+async def listener(books: QuickBooksSimulator, url: str) -> AsyncIterator[Listener]:
+    """A listener that the simulator tells of everything; what was made before is not told."""
+    async with AsyncExitStack() as stack:
+        heard = Listener()
+        address = await stack.enter_async_context(serve(heard.app))
+        books.webhooks.pending.clear()
+        books.subscribe(f"{address}/hook", books.settings(url))
+        stack.push_async_callback(books.close)
+        yield heard
+
+
+EVERY = frozenset({"invoice.paid", "invoice.updated", "invoice.voided", "payment.created"})
+BEGINNING = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+@pytest.fixture
+def poll(source: QuickBooksSource) -> Callable[..., Any]:
+    """`page = await poll()`; each goes on where the one before ended."""
+    last: list[PollPage] = []
+
+    async def polled(
+        events: frozenset[str] = EVERY, *, since: datetime = BEGINNING, overlap: timedelta = timedelta(minutes=10)
+    ) -> PollPage:
+        cursor = last[-1].cursor if last else None
+        last.append(await source.poll(PollRequest(cursor, since, overlap, events)))
+        return last[-1]
+
+    return polled

@@ -44,6 +44,8 @@ async def test_ten_ten_times_three_less_fifteen_per_cent_is_exact(
     receipt = await create.apply(invoice(line(quantity="3", price="10.10"), discount_percent="15"), KEY)
     assert (receipt.total, receipt.tax, receipt.balance) == (Decimal("25.75"), Decimal(0), Decimal("25.75"))
     assert receipt.number == "1001"
+    assert [one.key for one in books.standing()["invoice.create"]] == [KEY]
+    assert [one.key for one in books.standing()["customer.find_or_create"]] == [None]
     [stands] = books.state()["invoices"]
     sold, subtotal, discount = stands["Line"]
     assert (sold["Amount"], sold["SalesItemLineDetail"]["Qty"]) == (Decimal("30.30"), 3)

@@ -14,10 +14,12 @@ from crossdock_quickbooks.invoices import InvoiceReceipt, sales_fields
 from crossdock_quickbooks.items import ItemReceipt
 from crossdock_quickbooks.simulator import QuickBooksSimulator
 from crossdock_quickbooks.sink import QuickBooksSink
-from crossdock_sdk import Receipt, jsonio
+from crossdock_quickbooks.source import QuickBooksSource
+from crossdock_sdk import IssuedInvoice, Payment, Receipt, jsonio
 
 
-def test_the_plugin_registers_its_sink_and_simulator() -> None:
+def test_the_plugin_registers_its_source_sink_and_simulator() -> None:
+    assert crossdock_quickbooks.crossdock_sources() == [QuickBooksSource]
     assert crossdock_quickbooks.crossdock_sinks() == [QuickBooksSink]
     assert crossdock_quickbooks.crossdock_simulators() == [QuickBooksSimulator]
     found = pluggy.PluginManager("crossdock").parse_hookimpl_opts(crossdock_quickbooks, "crossdock_sinks")
@@ -33,6 +35,15 @@ def test_actions_take_canonical_records() -> None:
         "invoice.send": "InvoiceSend",
         "invoice.void": "ObjectRef",
     }
+
+
+def test_each_event_brings_one_record_and_its_id_is_known() -> None:
+    specs = {spec.type: (spec.records, spec.known) for spec in QuickBooksSource.events}
+    invoice, payment = ({"invoice": IssuedInvoice}, ("invoice.id",)), ({"payment": Payment}, ("payment.id",))
+    invoices = dict.fromkeys(("invoice.paid", "invoice.updated", "invoice.voided"), invoice)
+    assert specs == {**invoices, "payment.created": payment}
+    assert QuickBooksSource.polling is not None
+    assert "verifier_token" in QuickBooksSource.setup
 
 
 @pytest.mark.parametrize(

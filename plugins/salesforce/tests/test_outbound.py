@@ -83,6 +83,14 @@ def test_a_session_id_is_masked_before_anything_else_sees_it(source: SalesforceS
     assert session not in repr(outbound.read(request.body))
 
 
+def test_sessions_that_ended_long_since_are_let_go(source: SalesforceSource) -> None:
+    for number in range(20):
+        source.verify(delivery(messages.message([ROW], session=f"00D7Q!a-live-credential-{number:02}")))
+    shown = source.connection.context.redactor.text("a-live 00D7Q!a-live-credential-00 00D7Q!a-live-credential-19")
+    assert "credential-00" in shown
+    assert "credential-19" not in shown
+
+
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]><x>&b;</x>"""
 FILE = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/passwd">]><x>&f;</x>"""
 REMOTE = b"""<?xml version="1.0"?><!DOCTYPE x SYSTEM "http://127.0.0.1:9/x.dtd"><x/>"""

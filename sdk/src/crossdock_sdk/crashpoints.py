@@ -12,6 +12,8 @@ from typing import TypeAlias
 POINTS = {
     "intake.verified": "a delivery is read and believed; nothing of it is stored",
     "intake.stored": "its event and runs are committed; the vendor has no answer",
+    "poll.read": "a page of a poll is read; nothing of it is stored",
+    "poll.stored": "its events, their runs and the cursor after it are committed",
     "journal.written": "units are written; their transaction is not committed",
     "journal.committed": "a transaction is committed; nobody knows of it",
     "run.claimed": "a run is claimed; nothing is decided",

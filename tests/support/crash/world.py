@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from crash.child import FAILED_AT_ONCE, PATIENCE, Orders, Place
+from crash.child import FAILED_AT_ONCE, PATIENCE, REGISTRY, Orders, Place
 from crossdock.journal.opening import open_journal
 from crossdock.plugins import load_plugins
 from crossdock.sandbox import Sandbox
@@ -139,9 +139,15 @@ class World:
         journal = open_journal(f"sqlite:///{self.folder / 'crossdock.db'}", redact=str)
         await journal.open()
         try:
-            accepted = {("crm", str(jsonio.loads(d.body)["data"]["id"])) for d in self.deliveries}
+            source: Any = REGISTRY.sources["pipedrive"]
+            told = {event.id: event for delivery in self.deliveries for event in source.parse(None, delivery)}
             stories = await assert_nothing_lost(
-                journal, self.vendors, before=self.before, accepted=accepted, secrets=self._secrets()
+                journal,
+                self.vendors,
+                before=self.before,
+                accepted=[("crm", event.subject) for event in told.values()],
+                events=[("crm", event) for event in told],
+                secrets=self._secrets(),
             )
         finally:
             await journal.close()

@@ -26,8 +26,14 @@ def explained(error: Exception) -> CommandError | None:
         return error
     usage = getattr(error, "format_message", None)
     if usage is not None:
-        return misused(" ".join(str(usage()).split()) or "wrong usage; see crossdock --help")
+        told = " ".join(str(usage()).split()).rstrip(".") or "wrong usage"
+        return misused(f"{told}; see {_command(error)} --help")
     return _of_the_runtime(error)
+
+
+def _command(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    return str(context.command_path) if context is not None else "crossdock"
 
 
 def _of_the_runtime(error: Exception) -> CommandError | None:

@@ -31,7 +31,7 @@ def bound(host: str, port: int) -> socket.socket:
                 f"port {port} on {host} is in use; stop what uses it, or choose another --port"
             ) from None
         why = str(error.strerror or error).partition(" (while")[0]
-        raise CommandError(f"cannot listen on {host} port {port}: {why}") from None
+        raise CommandError(f"cannot listen on {host} port {port}: {why}; choose another --host or --port") from None
     # asyncio leaves Nagle's algorithm on for a socket that it did not make, and each reply would wait 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

@@ -32,10 +32,8 @@ async def _serve(listener: socket.socket) -> None:
     from crossdock.sandbox import Sandbox
 
     sandbox = Sandbox(load_plugins().simulators, url_of(listener))
-    try:
+    async with sandbox.running():
         await listen(sandbox, listener, lambda: typer.echo(_welcome(sandbox)))
-    finally:
-        await sandbox.close()
 
 
 def connections(sandbox: Sandbox) -> dict[str, dict[str, Any]]:

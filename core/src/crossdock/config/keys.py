@@ -10,7 +10,6 @@ LATER: Mapping[str, str] = {
     "supervise": "approval of the first runs before they write",
     "approve": "approval before the first write",
     "follow": "a flow about what another flow made",
-    "poll": "asking a vendor for events instead of waiting for its webhooks",
 }
 """Keys of the design that this version does not have yet."""
 

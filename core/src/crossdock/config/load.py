@@ -20,6 +20,7 @@ from crossdock.config.interpolation import Interpolation
 from crossdock.config.keys import meant_key, unknown_key
 from crossdock.config.models import NAME, ConnectionEntry, Flow, Retention, RoutingFile
 from crossdock.config.names import Names
+from crossdock.config.polls import PollSettings, poll_settings
 from crossdock.config.problems import ConfigProblems, Finding, Place, Problem, finding
 from crossdock.config.salvage import salvage_flow
 from crossdock.config.secrets import Clear, too_short
@@ -38,6 +39,8 @@ class ConnectionSpec:
     name: str
     connector: str
     config: ConnectionConfig
+    poll: PollSettings | None = None
+    """How it is polled; None: not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,16 @@ def _read(source: Path) -> str:
     try:
         return source.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigProblems([Problem(str(source), 1, 1, "", f"cannot be read: {reason}")]) from None
+        raise ConfigProblems([Problem(str(source), 1, 1, "", f"cannot be read: {_unread(error)}")]) from None
+
+
+def _unread(error: OSError | UnicodeDecodeError) -> str:
+    """Why, and what to do."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text; save it as UTF-8"
+    if isinstance(error, FileNotFoundError):
+        return f"{error.strerror}; write one, or name another on the command line or in CROSSDOCK_CONFIG"
+    return f"{error.strerror}; name a file that this user may read"
 
 
 class _Load:
@@ -194,15 +205,31 @@ class _Load:
         if kind is None:
             self._unknown_connector(name, body, key)
             return
-        settings = {k: value for k, value in body.items() if k != key}
+        settings = {k: value for k, value in body.items() if k not in {key, "poll"}}
+        poll = self._poll(connector, body, path)
         shown = {k: value for k, value in raw.items() if k != key}
         self._entries[name] = ConnectionEntry(name=name, connector=connector, settings=settings, raw=shown)
         try:
-            self._specs[name] = ConnectionSpec(name, connector, kind.Config.model_validate(settings))
+            self._specs[name] = ConnectionSpec(name, connector, kind.Config.model_validate(settings), poll)
         except ValidationError as error:
             self._explain(error, kind.Config, path)
         except Exception as error:
             self._report(path, f"the connector {connector} failed over its settings: {type(error).__name__}")
+
+    def _poll(self, connector: str, body: dict[str, Any], path: tuple[str, ...]) -> PollSettings | None:
+        """How the connection is polled."""
+        source = self._registry.sources.get(connector)
+        declared, given = source.polling if source else None, body.get("poll")
+        if declared is None and "poll" in body and given not in {False, "off"}:
+            why = "brings no events" if source is None else "tells of events by webhooks alone"
+            self._report((*path, "poll"), f"{connector} {why}; leave poll out")
+        try:
+            return poll_settings(given, declared)
+        except ValidationError as error:
+            for place, message in explained(error, PollSettings):
+                # `poll: 60s` has no `every` of its own to point at.
+                self._report((*path, "poll", *(place if isinstance(given, dict) else ())), message)
+            return None
 
     def _connector_key(self, body: dict[str, Any], path: tuple[str, ...]) -> str | None:
         """Under which key the connector stands, misspelt perhaps."""

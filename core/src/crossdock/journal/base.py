@@ -5,9 +5,9 @@ Every method that writes is one transaction and returns only after it is durable
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from crossdock.journal.errors import (
     AlreadyReplayed,
@@ -19,8 +19,10 @@ from crossdock.journal.errors import (
     Overtaken,
     PayloadRemoved,
 )
+from crossdock.journal.polls import Poll, PollLost, Polls
 from crossdock.journal.rows import (
     Accepted,
+    Arrivals,
     Blocked,
     Checkpoint,
     Claim,
@@ -66,6 +68,9 @@ __all__ = (
     "Overtaken",
     "Page",
     "PayloadRemoved",
+    "Poll",
+    "PollLost",
+    "Polls",
     "RunRow",
     "RunUpdate",
     "StoredAlert",
@@ -74,9 +79,6 @@ __all__ = (
     "StoredToken",
     "connection_wait",
 )
-
-Arrivals: TypeAlias = Sequence[tuple[NewEvent, Sequence[NewRun]]]
-"""Events, each with the runs that it starts."""
 
 
 class Journal(Protocol):
@@ -95,6 +97,11 @@ class Journal(Protocol):
 
     async def probe(self) -> None:
         """Write something small, to see whether writes are taken again."""
+
+    @property
+    def polls(self) -> Polls:
+        """How far sources have been read by polling."""
+        ...
 
     async def accept(self, connection: str, arrivals: Arrivals) -> Accepted:
         """Store events with the runs that each starts. An event that is known already stores nothing."""
@@ -278,8 +285,20 @@ class Journal(Protocol):
         """Store an alert that belongs to no run; False if the id is known (also if delivered)."""
         ...
 
-    async def due_alerts(self, now: datetime, *, hold: timedelta, limit: int = 20) -> list[StoredAlert]:
-        """Alerts to deliver now, oldest first; each is hidden from other callers for `hold`."""
+    async def due_alerts(
+        self,
+        now: datetime,
+        *,
+        hold: timedelta,
+        limit: int = 20,
+        but_for: Collection[str] = (),
+        in_hand: Collection[str] = (),
+    ) -> list[StoredAlert]:
+        """Alerts to deliver now, oldest first; each is hidden from other callers for `hold`.
+
+        Passed over are those of the notifiers `but_for`, by name, and those that are `in_hand`, by id: the clock may
+        jump beyond `hold` while they are being delivered.
+        """
         ...
 
     async def alerts_of(self, run_id: str) -> list[StoredAlert]:

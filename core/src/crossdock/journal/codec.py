@@ -104,6 +104,7 @@ def stored_event(row: Mapping[str, Any]) -> StoredEvent:
         received_at=instant(row["received_at"]),
         occurred_at=instant_or_none(row["occurred_at"]),
         trace=row["trace"],
+        via=row["via"],
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from crossdock_sdk import jsonio
 
@@ -61,9 +62,13 @@ def put_alert(db: sqlite3.Connection, alert_id: str, data: str, due_at: int) -> 
     return db.execute(_SQL["put_alert"], (alert_id, data, due_at)).fetchone() is not None
 
 
-def due_alerts(db: sqlite3.Connection, now: int, until: int, limit: int) -> list[StoredAlert]:
-    """Take alerts that are due, hiding them until `until`."""
-    due = db.execute(_SQL["due_alerts"], {"now": now, "limit": limit}).fetchall()
+def due_alerts(
+    db: sqlite3.Connection, now: int, until: int, limit: int, but_for: Collection[str], in_hand: Collection[str]
+) -> list[StoredAlert]:
+    """Take alerts that are due, hiding them until `until`; none of the notifiers `but_for`, and none `in_hand`."""
+    passed = {"but_for": json.dumps(sorted(but_for)), "in_hand": json.dumps(sorted(in_hand))}
+    wanted = {"now": now, "limit": limit} | passed
+    due = db.execute(_SQL["due_alerts"], wanted).fetchall()
     for row in due:
         db.execute(_SQL["hide_alert"], {"no": row["no"], "until": until})
     return [StoredAlert(row["id"], jsonio.loads(row["data"]), row["tries"]) for row in due]

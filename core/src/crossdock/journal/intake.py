@@ -21,7 +21,7 @@ StepValues: TypeAlias = tuple[str, str | None, str, str, int]
 _SQL = load("runs")
 _ROWS = 32
 """Rows by one statement at most: each number of rows is a statement of its own that SQLite has to read."""
-_EVENT = ("connection", "id", "type", "subject", "data", "received_at", "occurred_at", "trace")
+_EVENT = ("connection", "id", "type", "subject", "data", "received_at", "occurred_at", "trace", "via")
 _NEW_RUN = ("id", "flow", "key", "status", "event_seq", "plan_hash", "trace", "replay_of", "root")
 _RUN = (*_NEW_RUN, "created_at", "created_at", "due_at", "flow", "key")
 """The values of one row of `insert_runs`, in their order."""
@@ -85,7 +85,9 @@ def _insert_runs(db: sqlite3.Connection, runs: Sequence[Row]) -> None:
     except sqlite3.IntegrityError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
             raise
-        lost = next(run for run in runs if db.execute(_SQL["has_plan"], (run["plan_hash"],)).fetchone() is None)
+        # Where every plan is there it is an event that is not, and any of them tells so.
+        without = (run for run in runs if db.execute(_SQL["has_plan"], (run["plan_hash"],)).fetchone() is None)
+        lost = next(without, runs[0])
         raise _unsupported(lost) from error
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 
 def connection_wait(name: str) -> str:
@@ -29,6 +29,8 @@ class NewEvent:
     trace: str = ""
     received_at: datetime | None = None
     """None: now."""
+    via: str = "webhook"
+    """By which way it came: `webhook` or `poll`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class StoredEvent:
     received_at: datetime
     occurred_at: datetime | None
     trace: str
+    via: str = "webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +228,10 @@ class RunUpdate:
     """Alerts that arise with this checkpoint, and only if it is written."""
     known_steps: int | None = None
     """How many steps the performer knew: if the run has more, nothing is written and `Overtaken` is raised."""
+
+
+Arrivals: TypeAlias = Sequence[tuple[NewEvent, Sequence[NewRun]]]
+"""Events, each with the runs that it starts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 from crossdock_sdk import jsonio
 
 from crossdock.journal import desk, intake, performing, pruning, reading
-from crossdock.journal.base import Arrivals
 from crossdock.journal.codec import JsonText, micros, micros_or_none
 from crossdock.journal.cursors import Cursors
 from crossdock.journal.errors import JournalError
 from crossdock.journal.migrate import migrate, shipped
+from crossdock.journal.polls import SqlitePolls
 from crossdock.journal.rows import (
     Accepted,
+    Arrivals,
     Blocked,
     Checkpoint,
     Claim,
@@ -87,6 +88,7 @@ class SqliteJournal:
         self._writer: Writer | None = None
         self._reader: Store | None = None
         self._cursors = Cursors(b"")
+        self.polls = SqlitePolls(self._write, self._read, self._arrival_rows, redact, now)
 
     async def __aenter__(self) -> SqliteJournal:
         await self.open()
@@ -179,7 +181,13 @@ class SqliteJournal:
             "received_at": micros(event.received_at or self._now()),
             "occurred_at": micros_or_none(event.occurred_at),
             "trace": event.trace,
+            "via": event.via,
         }
+
+    def _arrival_rows(self, connection: str, arrivals: Arrivals) -> list[intake.Arrival]:
+        return [
+            (self._event_values(connection, event), [self._run_values(run) for run in runs]) for event, runs in arrivals
+        ]
 
     def _step_values(self, steps: Sequence[Checkpoint]) -> list[intake.StepValues]:
         return [(s.kind, s.leg, s.phase, self._json(s.data), micros(s.at)) for s in steps]
@@ -200,9 +208,7 @@ class SqliteJournal:
         }
 
     async def accept(self, connection: str, arrivals: Arrivals) -> Accepted:
-        rows = [
-            (self._event_values(connection, event), [self._run_values(run) for run in runs]) for event, runs in arrivals
-        ]
+        rows = self._arrival_rows(connection, arrivals)
         accepted: Accepted = await self._write(intake.Accept(rows))
         return accepted
 
@@ -406,9 +412,19 @@ class SqliteJournal:
         text, due = self._json(data), micros(due_at)
         return await self._write(partial(desk.put_alert, alert_id=alert_id, data=text, due_at=due))
 
-    async def due_alerts(self, now: datetime, *, hold: timedelta, limit: int = 20) -> list[StoredAlert]:
+    async def due_alerts(
+        self,
+        now: datetime,
+        *,
+        hold: timedelta,
+        limit: int = 20,
+        but_for: Collection[str] = (),
+        in_hand: Collection[str] = (),
+    ) -> list[StoredAlert]:
         start, until = micros(now), micros(now + hold)
-        return await self._write(partial(desk.due_alerts, now=start, until=until, limit=limit))
+        return await self._write(
+            partial(desk.due_alerts, now=start, until=until, limit=limit, but_for=but_for, in_hand=in_hand)
+        )
 
     async def alerts_of(self, run_id: str) -> list[StoredAlert]:
         return await self._read(reading.alerts_of, run_id)

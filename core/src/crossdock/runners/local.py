@@ -96,6 +96,7 @@ class LocalRunner:
         if self._driving:
             await asyncio.wait(self._driving, timeout=grace.total_seconds())
         await _cancelled([*self._driving, *self._loops])
+        await self._courier.stop()
         await self._teller.stop()
 
     @property
@@ -184,8 +185,8 @@ class LocalRunner:
         return row is not None and row.fence != claimed.claim.fence
 
     async def _tell(self) -> None:
-        if not await self._courier.round():
-            await asyncio.sleep(POLL.total_seconds() / 4)
+        if not await self._courier.dispatch():
+            await self._courier.idle(POLL / 4)
 
     def _let_go(self, task: asyncio.Task[None]) -> None:
         self._driving.pop(task, None)

@@ -83,7 +83,8 @@ class Teller:
     async def _root(self, trace: RunTrace, row: RunRow, event: StoredEvent) -> None:
         told = root(event, row)
         if row.replay_of is None:
-            self._telemetry.tell_root(trace, told)
+            kind = SpanKind.INTERNAL if event.via == "poll" else SpanKind.SERVER
+            self._telemetry.tell_root(trace, told, kind=kind)
             return
         replayed = await self._journal.run(row.replay_of)
         links = [RunTrace.decode(replayed.trace)] if replayed and replayed.trace else []

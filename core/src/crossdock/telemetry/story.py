@@ -17,6 +17,8 @@ _CUT_OFF = "interrupted: the process ended"
 
 def root(event: StoredEvent, row: RunRow) -> PastSpan:
     """What the run hangs from: the delivery that started it, or the wish to replay an earlier run."""
+    if row.replay_of is None and event.via == "poll":
+        return PastSpan(f"poll {event.connection}", event.received_at, row.created_at)
     if row.replay_of is None:
         return webhook(event.connection, event.received_at, row.created_at, {"http.response.status_code": 200})
     return PastSpan("replay", row.created_at, row.created_at, attributes={"crossdock.replay_of": row.replay_of})

@@ -6,13 +6,16 @@ that its author thought of.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 
 from crossdock_sdk.testing import Simulator
 
 from crossdock.journal.base import Journal
-from crossdock.testing import effects, histories
+from crossdock.testing import effects, histories, telling
 from crossdock.testing.story import Place, Story, read_stories
+from crossdock.testing.tables import Tables, leaks, read_tables
+from crossdock.testing.tries import tries
 
 
 def standing(simulators: Mapping[str, Simulator]) -> set[Place]:
@@ -30,25 +33,34 @@ async def assert_nothing_lost(
     simulators: Mapping[str, Simulator],
     *,
     before: Collection[Place] = (),
-    accepted: Collection[tuple[str, str]] = (),
+    accepted: Iterable[tuple[str, str]] = (),
+    events: Iterable[tuple[str, str]] = (),
     secrets: Collection[str] = (),
+    failing: Collection[str] = (),
     at_rest: bool = True,
 ) -> list[Story]:
     """Raise `AssertionError` naming every broken promise, each in one line; returns the runs, oldest first.
 
-    `simulators` are the vendors by connection. `before` is their `standing` when it all began, or when a person made
-    something there by hand. `accepted` are `(connection, subject)` of the deliveries that were answered with 2xx.
-    `secrets` must be nowhere in the journal. With `at_rest` False runs may still be on their way.
+    `simulators` are the vendors by connection; without any, only what the journal proves is held. `before` is their
+    `standing` when it all began, or when a person made something there by hand. `accepted` are `(connection, subject)`
+    of what was answered with 2xx, once for each event; `events` are `(connection, event id)` where those are known.
+    `secrets` must be nowhere in the journal, nor in its files. With `at_rest` False runs may still be on their way;
+    otherwise all alerts have arrived, but for those of the notifiers that are still `failing`.
     """
-    stories = await read_stories(journal)
+    stories, blocked = await read_stories(journal), await journal.blocked()
+    path: Path | None = getattr(journal, "path", None)
+    tables = read_tables(path) if path else Tables()
     wrong = [
-        *histories.lost(stories, accepted),
-        *histories.endings(stories, at_rest),
+        *histories.lost(tables.arrivals, accepted, events),
+        *histories.endings(stories, blocked, at_rest),
         *histories.numbering(stories),
-        *histories.tries(stories),
-        *histories.alerts(stories),
         *histories.order(stories),
-        *histories.leaks(stories, secrets),
+        *tries(stories),
+        *telling.stops(stories),
+        *telling.troubles(stories),
+        *telling.connections(stories, tables),
+        *(telling.undelivered(tables, failing) if at_rest else ()),
+        *(leaks(path, secrets) if path else ()),
         *effects.against_vendors(stories, simulators, frozenset(before)),
     ]
     if wrong:

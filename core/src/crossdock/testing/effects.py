@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from crossdock_sdk.testing import Simulator, Standing
 
-from crossdock.state import LegState, Phase, unsettled
+from crossdock.state import LegState, Phase, leg_key, unsettled
 from crossdock.testing.story import Place, Story
 
 _STANDS = frozenset({Phase.APPLIED, Phase.AMISS, Phase.KEPT, Phase.STANDS})
@@ -56,7 +56,8 @@ def against_vendors(stories: Sequence[Story], simulators: Mapping[str, Simulator
                 yield f"{claim}: it says it is undone, and it stands"
     written_to = {place for place, one in there.items() if not one.made}
     yield from _shared({place: standing for place, standing in owners.items() if place not in written_to})
-    yield from _orphans(stories, {place for place, one in there.items() if one.made} - before - set(owners))
+    unowned = {p: one for p, one in there.items() if one.made and p not in before and p not in owners}
+    yield from _orphans(stories, unowned)
 
 
 def _claims(stories: Sequence[Story]) -> Iterator[_Claim]:
@@ -98,15 +99,56 @@ def _shared(owners: Mapping[Place, Sequence[_Claim]]) -> Iterator[str]:
             yield f"{makers[0]}: {len(makers)} runs say that they made it"
 
 
-def _orphans(stories: Sequence[Story], unowned: Set[Place]) -> Iterator[str]:
-    """Objects that nobody accounts for; only a run that is in doubt, and says so, may have made one unknowingly."""
-    doubts: dict[tuple[str, str], int] = defaultdict(int)
+def _orphans(stories: Sequence[Story], unowned: Mapping[Place, Standing]) -> Iterator[str]:
+    """Objects that nobody accounts for; only a run that is in doubt, and says so, may have made one unknowingly.
+
+    A doubt excuses one object, and only what its intent could have made.
+    """
+    doubts = list(_doubts(stories))
+    excused: dict[int, Place] = {}
+    fits = {p: [n for n, doubt in enumerate(doubts) if doubt.may_have_made(p, one)] for p, one in unowned.items()}
+    for place in sorted(unowned):
+        if not _excuse(place, fits, excused, set()):
+            yield f"{place.connection}.{place.action} {place.id} stands at the vendor, and no run accounts for it"
+
+
+def _excuse(place: Place, fits: Mapping[Place, Sequence[int]], excused: dict[int, Place], tried: set[int]) -> bool:
+    """Find a doubt for the object, moving others to another of theirs where that makes room."""
+    for doubt in fits[place]:
+        if doubt in tried:
+            continue
+        tried.add(doubt)
+        if doubt not in excused or _excuse(excused[doubt], fits, excused, tried):
+            excused[doubt] = place
+            return True
+    return False
+
+
+class _Doubt(NamedTuple):
+    """A write of which nobody knows whether it took effect."""
+
+    connection: str
+    action: str
+    key: str
+    input: Mapping[str, Any]
+
+    def may_have_made(self, place: Place, one: Standing) -> bool:
+        if (self.connection, self.action) != place[:2]:
+            return False
+        if one.key is not None:
+            return one.key == self.key
+        return not any(_alike(wanted) != _alike(found) for _, wanted, found in _differences(self.input, one.facts))
+
+
+def _doubts(stories: Sequence[Story]) -> Iterator[_Doubt]:
     for story in stories:
-        for state in story.run.legs.values():
+        for name, state in story.run.legs.items():
             if unsettled(state) and not story.replayed and state.do is not None:
                 connection, _, action = state.do.partition(".")
-                doubts[(connection, action)] += 1
-    for place in sorted(unowned):
-        doubts[place[:2]] -= 1
-        if doubts[place[:2]] < 0:
-            yield f"{place.connection}.{place.action} {place.id} stands at the vendor, and no run accounts for it"
+                key = leg_key(story.row.root, name, state.generation)
+                yield _Doubt(connection, action, key, state.input or {})
+
+
+def _alike(value: Any) -> str:
+    """A value without what vendors change about names."""
+    return " ".join(str(value).split()).casefold()

@@ -114,13 +114,15 @@ async def list_flows(runtime: Runtime) -> Response:
 @router.get("/connections", summary="The connections in force", responses=answers(401, 403))
 async def list_connections(runtime: Runtime) -> Response:
     items: list[dict[str, Any]] = []
+    polls = {poll.connection: poll for poll in await runtime.journal.polls.all()}
     for name, connector in runtime.connections.connectors().items():
         state = await runtime.journal.connection_state(name)
         shown = {"name": name, "connector": connector, "status": state.status, "reason": state.reason}
-        items.append(shown | {"since": state.since, "next_try": state.probe_at})
+        told = {"since": state.since, "next_try": state.probe_at}
+        items.append(shown | told | {"poll": views.poll(polls[name]) if name in polls else None})
     for name, stopped in runtime.connections.stopped.items():
         shown = {"name": name, "connector": stopped.connector, "status": "stopped", "reason": stopped.reason}
-        items.append(shown | {"since": None, "next_try": None})
+        items.append(shown | {"since": None, "next_try": None, "poll": None})
     return ExactJSON({"items": items})
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from crossdock_sdk import Redo
 
-from crossdock.journal.base import Journal, RunRow
+from crossdock.journal.base import Journal, Poll, RunRow
 from crossdock.payload import payload_of
 from crossdock.program import ProgramError, Programs
 from crossdock.saga import LegPlan, Plan, culprit, reports
@@ -78,6 +78,7 @@ async def detail(journal: Journal, programs: Programs, run_id: str) -> dict[str,
             "type": event.type,
             "subject": event.subject,
             "received_at": event.received_at,
+            "via": event.via,
             "occurred_at": event.occurred_at,
             "data": event.data,
         },
@@ -86,4 +87,16 @@ async def detail(journal: Journal, programs: Programs, run_id: str) -> dict[str,
         "steps": [
             {"seq": s.seq, "kind": s.kind, "leg": s.leg, "phase": s.phase, "at": s.at, "data": s.data} for s in steps
         ],
+    }
+
+
+def poll(state: Poll) -> dict[str, Any]:
+    """How far a source has been read by polling."""
+    return {
+        "read_at": state.read_at,
+        "next": state.due_at,
+        "reading": state.owner is not None,
+        "failures": state.failures,
+        "reason": state.reason,
+        "from": state.since,
     }

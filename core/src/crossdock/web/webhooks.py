@@ -73,10 +73,10 @@ async def deliver(connection: str, request: Request) -> Response:
         return problem(400, "the delivery broke off")
     except RefusedError as refused:
         return problem(refused.status, refused.title)
-    if taken.reply is not None:
-        return Response(taken.reply.body, taken.reply.status, dict(taken.reply.headers))
     if taken.runs:
         runtime.runner.wake()
+    if taken.reply is not None:
+        return Response(taken.reply.body, taken.reply.status, dict(taken.reply.headers))
     return ExactJSON({"accepted": len(taken.runs), "duplicates": taken.duplicates, "ignored": taken.unrouted})
 
 

@@ -1,4 +1,4 @@
-"""Crossdock connector for Asana: tasks as legs."""
+"""Crossdock connector for Asana: tasks as legs, and what happens to tasks as events."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from crossdock_sdk import hookimpl
 
 from crossdock_asana.connection import AsanaConfig, AsanaConnection
 from crossdock_asana.sink import AsanaSink
+from crossdock_asana.source import AsanaSource
 
 if TYPE_CHECKING:
     from crossdock_asana.simulator import AsanaSimulator
 
-__all__ = ("AsanaConfig", "AsanaConnection", "AsanaSink")
+__all__ = ("AsanaConfig", "AsanaConnection", "AsanaSink", "AsanaSource")
+
+
+@hookimpl
+def crossdock_sources() -> list[type[AsanaSource]]:
+    return [AsanaSource]
 
 
 @hookimpl

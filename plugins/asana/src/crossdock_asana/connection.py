@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from crossdock_sdk import (
@@ -26,6 +26,8 @@ from pydantic import Field, SecretStr, model_validator
 PAGE = 100
 """The most that Asana returns at once (OpenAPI document, parameter `limit`)."""
 
+Gid = Annotated[str, Field(pattern=r"^[0-9]+$")]
+
 _FIELD = re.compile(r"^([a-z_]+(?:: \[\d+\])*(?:: [a-z_]+)?): ")
 _CUSTOM_FIELD = re.compile(r"Custom field with ID (\d+)")
 
@@ -44,6 +46,7 @@ class AsanaConfig(ConnectionConfig):
     client_secret: SecretStr | None = Field(default=None, min_length=1)
     refresh_token: SecretStr | None = Field(default=None, min_length=1)
     requests_per_minute: int | None = Field(default=None, ge=1)
+    projects: tuple[Gid, ...] = Field(default=(), description="whose tasks are watched; ids, needed for events only")
 
     @model_validator(mode="after")
     def _one_way_in(self) -> AsanaConfig:
@@ -53,6 +56,14 @@ class AsanaConfig(ConnectionConfig):
         if not self.access_token and not (self.client_id and self.client_secret):
             raise ValueError("give access_token, or OAuth's client_id, client_secret and refresh_token")
         return self
+
+
+class SyncLapsedError(RejectedError):
+    """The sync token is missing or too old (412); `sync` is a new one, for what happens from now on."""
+
+    def __init__(self, message: str, sync: str) -> None:
+        super().__init__(message, status=412)
+        self.sync = sync
 
 
 class AsanaConnection(Connection):
@@ -76,6 +87,13 @@ class AsanaConnection(Connection):
     def sets_external(self) -> bool:
         """Whether our key can be a task's `external.gid`: for OAuth apps only (OpenAPI, `TaskBase`)."""
         return self.config.access_token is None
+
+    def watched(self) -> tuple[str, ...]:
+        """The projects whose events are wanted. Raises `ConfigError` if none is named."""
+        if not self.config.projects:
+            name = self.context.name
+            raise ConfigError(f'connection {name} watches nothing: name its projects, such as projects: ["1201"]')
+        return tuple(dict.fromkeys(self.config.projects))
 
     async def pages(self, path: str, params: Mapping[str, Any]) -> AsyncIterator[list[dict[str, Any]]]:
         """The pages of a list, in Asana's order; an offset lives some minutes, so read on without a pause."""
@@ -126,6 +144,8 @@ def asana_error(reply: Reply) -> ConnectorError | None:
         return ConfigError(f"Asana's plan does not include this: {said}", status=402)
     if reply.status == 403:
         return ConfigError(f"Asana refuses access: {said} Give the token's user (or its scopes) access.", status=403)
+    if reply.status == 412 and isinstance(reply.json().get("sync"), str):
+        return SyncLapsedError(f"Asana: {said}", reply.json()["sync"])
     kind = NotFoundError if reply.status in {404, 410} else RejectedError
     return kind(f"Asana: {said}", status=reply.status, field=_field_in(said))
 

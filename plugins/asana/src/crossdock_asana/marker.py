@@ -13,6 +13,8 @@ from crossdock_asana.connection import AsanaConnection
 Json = dict[str, Any]
 
 MARKED_FIELDS = "name,notes,permalink_url"
+MARK = "crossdock:"
+"""What stands before our key."""
 
 _RECENT = timedelta(days=1)
 _MOST_PAGES = 500
@@ -79,4 +81,4 @@ async def _search(connection: AsanaConnection, params: Json, key: str) -> Json |
 
 
 def _line(key: str) -> str:
-    return f"crossdock:{key}"
+    return f"{MARK}{key}"

@@ -5,24 +5,32 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 from crossdock_sdk.models import slug
 
+from crossdock_asana.events import stamp
 from crossdock_asana.simulated_values import check_custom_value, is_gid, shown_custom_value
 
 Json = dict[str, Any]
 
 
 class RefusedError(Exception):
-    """What Asana answers instead of doing it: a status and the message of its one error."""
+    """What Asana answers instead of doing it: a status, the message of its one error, and what stands beside it."""
 
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        beside: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.headers = dict(headers or {})
+        self.beside = dict(beside or {})
 
 
 _TEXTS = frozenset({"name", "notes", "html_notes", "resource_subtype", "approval_status", "assignee_status"})
@@ -32,7 +40,7 @@ _INSTANTS = frozenset({"due_at", "start_at"})
 _OTHERS = frozenset({"assignee", "custom_fields", "external", "assignee_section", "parent"})
 _CREATE_ONLY = frozenset({"projects", "memberships", "tags", "followers", "workspace"})
 _WRITABLE = _TEXTS | _BOOLEANS | _DAYS | _INSTANTS | _OTHERS
-_PLAIN = (
+PLAIN = (
     "name",
     "notes",
     "resource_subtype",
@@ -45,16 +53,15 @@ _PLAIN = (
 )
 
 
-def stamp(instant: datetime) -> str:
-    """An instant as Asana writes it: `2012-02-22T02:06:58.147Z`."""
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 class Account:
-    """One workspace: users, projects, custom fields, tasks and trash. `app` is an OAuth client or None."""
+    """One workspace: users, projects, custom fields, tasks and trash. `app` is an OAuth client or None.
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    `tell(action, before, after)` hears of each task that is `added`, `changed` or `deleted`, before and after it.
+    """
+
+    def __init__(self, clock: Callable[[], datetime], tell: Callable[[str, Json, Json], None]) -> None:
         self._clock = clock
+        self._tell = tell
         self._next_gid = 1_209_000_000_000_001
         self.workspace: Json = {"gid": "1200", "name": "Crossdock sandbox"}
         self.users: list[Json] = []
@@ -124,7 +131,7 @@ class Account:
             raise RefusedError(400, "You should specify one of workspace, parent, projects")
         if data.get("workspace") not in {None, self.workspace["gid"]}:
             raise RefusedError(400, f"workspace: Unknown object: {data['workspace']}")
-        task: Json = dict.fromkeys(_PLAIN)
+        task: Json = dict.fromkeys(PLAIN)
         task |= {
             "gid": "",
             "notes": "",
@@ -137,6 +144,7 @@ class Account:
         self._write(task, data, app)
         task["gid"] = self.new_gid()
         self.tasks[task["gid"]] = task
+        self._tell("added", task, task)
         return task
 
     def update_task(self, task: Json, data: Json, app: str | None) -> None:
@@ -145,10 +153,13 @@ class Account:
         _check_shape(data, _WRITABLE)
         changed = {**task, "values": dict(task["values"]), "external": dict(task["external"])}
         self._write(changed, data, app)
+        before = dict(task)
         task.update(changed)
+        self._tell("changed", before, task)
 
     def delete_task(self, task: Json) -> None:
         self.trash.append(self.tasks.pop(task["gid"]))
+        self._tell("deleted", task, task)
 
     def _places(self, data: Json) -> list[tuple[str, str]]:
         """(project gid, section gid) pairs that `projects` and `memberships` ask for."""
@@ -179,13 +190,13 @@ class Account:
     def _write(self, task: Json, data: Json, app: str | None) -> None:
         if data.get("due_on") and data.get("due_at"):
             raise RefusedError(400, "You may only provide one of due_on or due_at!")
-        for name in _PLAIN:
+        if "completed" in data and data["completed"] != task["completed"]:
+            task["completed_at"] = stamp(self._clock()) if data["completed"] else None
+        for name in PLAIN:
             if name in data:
                 task[name] = data[name]
         if "html_notes" in data:
             task["notes"] = html.unescape(re.sub(r"<[^>]*>", "", data["html_notes"]))
-        if "completed" in data:
-            task["completed_at"] = stamp(self._clock()) if data["completed"] else None
         if "due_on" in data:
             task["due_at"] = None
         if data.get("due_at"):
@@ -229,7 +240,7 @@ class Account:
     def task_json(self, task: Json, app: str | None) -> Json:
         """The full record, opt-in fields included; what of it is shown is for the request to say."""
         attached = {gid: None for project, _ in task["places"] for gid in self.projects[project]["fields"]}
-        shown: Json = {"gid": task["gid"], "resource_type": "task"} | {name: task[name] for name in _PLAIN}
+        shown: Json = {"gid": task["gid"], "resource_type": "task"} | {name: task[name] for name in PLAIN}
         shown |= {name: task[name] for name in ("created_at", "modified_at", "completed_at")}
         shown["assignee"] = next((_user_json(u) for u in self.users if u["gid"] == task["assignee"]), None)
         shown["parent"] = {"gid": task["parent"], "resource_type": "task"} if task["parent"] else None

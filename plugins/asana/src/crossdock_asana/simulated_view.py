@@ -7,7 +7,7 @@ from typing import Any
 Json = dict[str, Any]
 
 _OPT_IN = frozenset({"external"})
-_COMPACT = ("gid", "resource_type", "name", "resource_subtype", "project", "section")
+_COMPACT = ("gid", "resource_type", "name", "resource_subtype", "project", "section", "active", "resource", "target")
 
 
 def show(record: Json, opt_fields: str | None) -> Json:

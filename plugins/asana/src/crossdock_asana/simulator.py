@@ -1,4 +1,4 @@
-"""The Asana simulator: `/api/1.0` and the OAuth token endpoint, over real HTTP.
+"""The Asana simulator: `/api/1.0`, its webhooks and the OAuth token endpoint, over real HTTP.
 
 It takes a personal access token or an OAuth token, and shows `external` to the latter only. Messages are
 Asana's own where public reports quote them. Two tasks with one external gid are let through: whether Asana
@@ -13,14 +13,19 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from crossdock_sdk.testing import Refusal, Simulator, Standing
+from crossdock_sdk import RejectedError
+from crossdock_sdk.testing import Refusal, Simulator, Standing, key_after
 from crossdock_sdk.testing.simulator import json_request, json_response
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from crossdock_asana.marker import MARK
 from crossdock_asana.simulated_account import Account, Json, RefusedError
+from crossdock_asana.simulated_feed import Feed, happenings
+from crossdock_asana.simulated_people import People
 from crossdock_asana.simulated_view import compact, show
+from crossdock_asana.simulated_webhooks import Webhooks
 
 ACCESS_TOKEN = "sandbox-asana-personal-access-token"  # noqa: S105  opens nothing but this simulator
 CLIENT_ID = "1200000000000001"
@@ -36,7 +41,11 @@ _TOKEN_LIVES = timedelta(hours=1)
 
 
 class AsanaSimulator(Simulator):
-    """One Asana workspace. `requests_per_minute` None: no limit. `oauth`: `settings` gives OAuth keys."""
+    """One Asana workspace. `requests_per_minute` None: no limit. `oauth`: `settings` gives OAuth keys.
+
+    `delays` are the seconds before each redelivery of a webhook. `webhooks.held = []` holds deliveries back until
+    `webhooks.release(seed)` sends them shuffled, some of them twice.
+    """
 
     connector = "asana"
     lags = True
@@ -46,10 +55,14 @@ class AsanaSimulator(Simulator):
         *,
         oauth: bool = False,
         requests_per_minute: int | None = None,
+        delays: Sequence[float] = (10, 60, 600),
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         super().__init__(**({"clock": clock} if clock else {}))
-        self.account = Account(lambda: self.clock())
+        self.account = Account(lambda: self.clock(), self._happened)
+        self.feed = Feed(lambda: self.clock())
+        self.webhooks = Webhooks(self, self.account, delays)
+        self._people = People(self.account)
         self.oauth = oauth
         self.requests_per_minute = requests_per_minute
         self._seen: deque[datetime] = deque()
@@ -70,6 +83,12 @@ class AsanaSimulator(Simulator):
             self._route(f"{api}/projects/{{ref}}/sections", "GET", self._list_sections),
             self._route(f"{api}/projects/{{ref}}/custom_field_settings", "GET", self._list_settings),
             self._route(f"{api}/users/{{ref}}", "GET", self._get_user),
+            self._route(f"{api}/workspaces", "GET", self._list_workspaces),
+            self._route(f"{api}/events", "GET", self._list_events),
+            self._route(f"{api}/webhooks", "GET", self._list_webhooks),
+            self._route(f"{api}/webhooks", "POST", self._create_webhook),
+            self._route(f"{api}/webhooks/{{ref}}", "GET", self._get_webhook),
+            self._route(f"{api}/webhooks/{{ref}}", "DELETE", self._delete_webhook),
             Route("/{path:path}", self._no_route, methods=["GET", "POST", "PUT", "DELETE", "PATCH"]),
         )
 
@@ -82,10 +101,12 @@ class AsanaSimulator(Simulator):
             "custom_fields": list(account.fields.values()),
             "tasks": [account.summary(task) for task in account.tasks.values()],
             "trash": [account.summary(task) for task in account.trash],
+            "webhooks": self.webhooks.rows(),
         }
 
     def standing(self) -> dict[str, list[Standing]]:
-        return {"task.create": [Standing(gid, {"name": t["name"]}) for gid, t in self.account.tasks.items()]}
+        tasks = self.account.tasks.items()
+        return {"task.create": [Standing(gid, {"name": task["name"]}, key=_key_of(task)) for gid, task in tasks]}
 
     def seed(self) -> None:
         self.account.add_user("Sandbox Owner", "owner@example.com")
@@ -97,17 +118,15 @@ class AsanaSimulator(Simulator):
     def settings(self, url: str) -> dict[str, Any]:
         if self.oauth:
             return self.oauth_settings(url)
-        return {"connector": "asana", "base_url": f"{url}/api/1.0", "access_token": ACCESS_TOKEN}
+        return self._addressed(url) | {"access_token": ACCESS_TOKEN}
 
     def oauth_settings(self, url: str) -> dict[str, Any]:
         """Like `settings`, for a connection that authorises by OAuth."""
         secrets = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "refresh_token": REFRESH_TOKEN}
-        return {
-            "connector": "asana",
-            "base_url": f"{url}/api/1.0",
-            "token_url": f"{url}/-/oauth_token",
-            **secrets,
-        }
+        return self._addressed(url) | {"token_url": f"{url}/-/oauth_token", **secrets}
+
+    def _addressed(self, url: str) -> dict[str, Any]:
+        return {"connector": "asana", "base_url": f"{url}/api/1.0", "projects": [PROJECT]}
 
     def refusals(self) -> Mapping[str, Refusal]:
         def said(status: int, message: str) -> Refusal:
@@ -121,45 +140,32 @@ class AsanaSimulator(Simulator):
         }
 
     async def trigger(self, event: str, body: dict[str, Any]) -> dict[str, Any]:
-        """`task.completed` and `task.deleted` {id}; `project.create` {name, gid?, sections?};
-        `custom_field.create` {name, type, options?, precision?, project?}; `token.expire` {}."""
-        handlers: dict[str, Callable[[Json], Json]] = {
-            "task.completed": self._complete,
-            "task.deleted": self._trash,
-            "project.create": self._create_project,
-            "custom_field.create": self._create_field,
-            "token.expire": self._expire,
+        """`task.create` {project, name, …}; `task.complete`, `task.reopen`, `task.delete` {id}; `task.edit` {id, name?,
+        notes?, assignee?, due_on?, due_at?, custom?}; `project.create` {name, gid?, sections?}; `custom_field.create`
+        {name, type, options?, precision?, project?}; `token.expire`, `sync.expire`, `webhook.heartbeat` {}."""
+        machinery: dict[str, Callable[[], None]] = {
+            "token.expire": self._expire_tokens,
+            "sync.expire": self.feed.expire,
+            "webhook.heartbeat": self.webhooks.heartbeat,
         }
-        if event not in handlers:
+        if event in machinery:
+            machinery[event]()
+            return {}
+        if event not in self._people.acts:
             return await super().trigger(event, body)
         try:
-            return handlers[event](body)
-        except (KeyError, TypeError, RefusedError) as error:
+            return self._people.acts[event](body)
+        except (KeyError, TypeError, RefusedError, RejectedError) as error:
             raise ValueError(f"{event}: {error}") from None
 
-    def _complete(self, body: Json) -> Json:
-        task = self.account.find_task(str(body["id"]), None)
-        self.account.update_task(task, {"completed": True}, None)
-        return {"task": self.account.summary(task)}
+    def _happened(self, action: str, before: Json, after: Json) -> None:
+        told = list(happenings(self.account, self.clock(), action, before, after))
+        for happening in told:
+            self.feed.add(happening)
+        self.webhooks.tell(told)
 
-    def _trash(self, body: Json) -> Json:
-        task = self.account.find_task(str(body["id"]), None)
-        self.account.delete_task(task)
-        return {"task": self.account.summary(task)}
-
-    def _create_project(self, body: Json) -> Json:
-        return {"project": self.account.add_project(body["name"], body.get("sections", ()), body.get("gid"))}
-
-    def _create_field(self, body: Json) -> Json:
-        options, precision = body.get("options", ()), body.get("precision", 2)
-        field = self.account.add_field(body["name"], body["type"], options, precision)
-        if body.get("project"):
-            self.account.find_project(body["project"])["fields"].append(field["gid"])
-        return {"custom_field": field}
-
-    def _expire(self, _: Json) -> Json:
+    def _expire_tokens(self) -> None:
         self._oauth_tokens.clear()
-        return {}
 
     async def _oauth_token(self, request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode()))
@@ -279,6 +285,38 @@ class AsanaSimulator(Simulator):
         user = self.account.find_user(request.path_params["ref"])
         return json_response({"data": show({**user, "resource_type": "user"}, request.query_params.get("opt_fields"))})
 
+    async def _list_workspaces(self, request: Request, _: str | None) -> Response:
+        return self._page(request, [{**self.account.workspace, "resource_type": "workspace"}])
+
+    async def _list_events(self, request: Request, _: str | None) -> Response:
+        resource, sync = request.query_params.get("resource"), request.query_params.get("sync")
+        if resource is None:
+            raise RefusedError(400, "resource: Missing input")
+        if resource not in self.account.tasks:
+            self.account.find_project(resource)
+        return json_response(self.feed.page(resource, sync))
+
+    async def _list_webhooks(self, request: Request, _: str | None) -> Response:
+        if request.query_params.get("workspace") != self.account.workspace["gid"]:
+            raise RefusedError(400, f"workspace: Unknown object: {request.query_params.get('workspace')}")
+        resource = request.query_params.get("resource")
+        rows = [row for row in self.webhooks.rows() if resource in {None, row["resource"]["gid"]}]
+        return self._page(request, rows)
+
+    async def _create_webhook(self, request: Request, _: str | None) -> Response:
+        row, secret = await self.webhooks.create(await _data(request))
+        shown = show(row, request.query_params.get("opt_fields"))
+        # As in the example of the OpenAPI document: a new webhook is shown as inactive, and its secret beside it.
+        return json_response({"data": shown | {"active": False}, "X-Hook-Secret": secret}, 201)
+
+    async def _get_webhook(self, request: Request, _: str | None) -> Response:
+        row = self.webhooks.find(request.path_params["ref"])
+        return json_response({"data": show(row, request.query_params.get("opt_fields"))})
+
+    async def _delete_webhook(self, request: Request, _: str | None) -> Response:
+        self.webhooks.delete(request.path_params["ref"])
+        return json_response({"data": {}})
+
     async def _no_route(self, _: Request) -> Response:
         return _refusal(RefusedError(404, "No matching route for request"))
 
@@ -313,7 +351,7 @@ class AsanaSimulator(Simulator):
 
 
 def _refusal(refused: RefusedError) -> Response:
-    body: Mapping[str, Any] = {"errors": [{"message": refused.message, "help": _HELP}]}
+    body: Mapping[str, Any] = {"errors": [{"message": refused.message, "help": _HELP}], **refused.beside}
     return json_response(body, refused.status, refused.headers)
 
 
@@ -343,3 +381,9 @@ async def _data(request: Request) -> Json:
         raise RefusedError(400, "data: Missing input")
     data: Json = body["data"]
     return data
+
+
+def _key_of(task: Json) -> str | None:
+    """Crossdock's key in a task, by whichever way it was made."""
+    outside = (data.get("gid") for data in task["external"].values())
+    return next(outside, None) or key_after(MARK, task["notes"])

@@ -24,6 +24,9 @@ from crossdock_pipedrive.changes import Change, changes_of, patch_body, reversal
 from crossdock_pipedrive.connection import PipedriveConnection, number
 from crossdock_pipedrive.replies import MISSHAPEN
 
+NOTE_MARK = "Crossdock "
+"""What stands before the leg's key in a note."""
+
 
 class DealUpdateAction(Action[DealUpdate]):
     """Writes title, status, custom fields and native keys of one deal; never its `value`.
@@ -173,7 +176,7 @@ class PipedriveSink(Sink):
 
 
 def _marker(key: str) -> str:
-    return f"Crossdock {key}"
+    return f"{NOTE_MARK}{key}"
 
 
 def _place(data: Note) -> dict[str, Any]:

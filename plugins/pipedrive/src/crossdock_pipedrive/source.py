@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,37 +19,40 @@ from crossdock_sdk import (
     Organization,
     PayloadError,
     Person,
+    Polling,
+    PollPage,
+    PollRequest,
     Record,
     RejectedError,
-    Source,
+    Subscribable,
+    Subscription,
     TransientError,
     VerificationError,
     WebhookRequest,
 )
 from crossdock_sdk.webhooks import json_body, verify_basic
 
-from crossdock_pipedrive import records
+from crossdock_pipedrive import records, subscriptions
 from crossdock_pipedrive.connection import PipedriveConnection, number
 from crossdock_pipedrive.fields import Kind
 from crossdock_pipedrive.replies import MISSHAPEN
 from crossdock_pipedrive.values import linked_id
+from crossdock_pipedrive.wins import TOLD, WON, deal_won, read_wins
 
 Result = TypeVar("Result")
 Json = dict[str, Any]
 
-_TOLD = "deal.won:"
-"""How the ids of events begin that a delivery told."""
 
-
-class PipedriveSource(Source):
-    """Webhooks v2 tell that a deal was won; the deal itself is read over REST.
+class PipedriveSource(Subscribable):
+    """Webhooks v2 and the list of deals tell that a deal was won; the deal itself is read over REST.
 
     A delivery is only a signal: its custom fields come in another shape than REST's, and it may be late.
     """
 
     connection_class = PipedriveConnection
     connection: PipedriveConnection
-    events = (EventSpec("deal.won", {"deal": Deal}, known=("deal.id",), summary="a deal is marked as won"),)
+    events = (EventSpec(WON, {"deal": Deal}, known=("deal.id",), summary="a deal is marked as won"),)
+    polling = Polling(every=timedelta(minutes=5))
 
     def verify(self, request: WebhookRequest) -> None:
         """Pipedrive signs nothing; HTTP Basic is all it offers (docs, 'Guide for webhooks v2')."""
@@ -83,7 +86,7 @@ class PipedriveSource(Source):
         """
         path = f"/api/v2/deals/{number(event.subject)}"
         deal = await self.connection.deal(event.subject)
-        if event.id.startswith(_TOLD):
+        if event.id.startswith(TOLD):
             _require_won(deal, event.subject)
         org_id, person_id = _link(deal, "org_id"), _link(deal, "person_id")
         custom, of, contact, lines, discounts = await _all(
@@ -96,6 +99,24 @@ class PipedriveSource(Source):
         url = self.connection.url("deal", event.subject)
         parts: Json = {"of": of, "contact": contact, "lines": lines, "discounts": discounts, "url": url}
         return {"deal": _built(lambda: records.deal(deal, custom, **parts), f"deal {event.subject}")}
+
+    async def poll(self, request: PollRequest) -> PollPage:
+        """Deals won since, with the ids that webhooks give them."""
+        return await read_wins(self.connection, request)
+
+    async def wanted(self, url: str, events: Sequence[str]) -> list[Subscription]:
+        """A webhook for changes of deals, and one for deals that are created as won."""
+        return subscriptions.wanted(url, events)
+
+    async def subscriptions(self) -> list[Subscription]:
+        return await subscriptions.standing(self.connection)
+
+    async def subscribe(self, wanted: Subscription, delivery_url: str) -> Subscription:
+        """With the user and password of `webhook`. Pipedrive probes `delivery_url` first."""
+        return await subscriptions.register(self.connection, wanted, delivery_url)
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        await subscriptions.remove(self.connection, subscription)
 
     async def _custom(self, kind: Kind, row: Json) -> Json:
         values = row.get("custom_fields")
@@ -178,9 +199,7 @@ def _deal_won(meta: Json, data: Json) -> Event:
         raise PayloadError("data.id is missing or no number")
     if won_at is None and delivery is None:
         raise PayloadError("neither data.won_time nor meta.id tells this win from another")
-    token = won_at.strftime("%Y-%m-%dT%H:%M:%SZ") if won_at else delivery
-    deal = {"id": subject} | ({"title": data["title"]} if isinstance(data.get("title"), str) else {})
-    return Event("deal.won", f"{_TOLD}{subject}:{token}", subject, {"deal": deal}, occurred)
+    return deal_won(data, subject, won_at, delivery or "", occurred)
 
 
 def _told_at(timestamp: Any) -> datetime | None:

@@ -1,19 +1,25 @@
-"""The Crossdock connector for QuickBooks Online: customers, items and invoices."""
+"""The Crossdock connector for QuickBooks Online: invoices and payments in, customers, items and invoices out."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crossdock_sdk import Sink, hookimpl
+from crossdock_sdk import Sink, Source, hookimpl
 
 from crossdock_quickbooks.sink import QuickBooksSink
+from crossdock_quickbooks.source import QuickBooksSource
 
 if TYPE_CHECKING:
     from crossdock_sdk.testing import Simulator
 
 CROSSDOCK_API = 1
 
-__all__ = ("QuickBooksSink",)
+__all__ = ("QuickBooksSink", "QuickBooksSource")
+
+
+@hookimpl
+def crossdock_sources() -> list[type[Source]]:
+    return [QuickBooksSource]
 
 
 @hookimpl

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -24,9 +25,10 @@ from crossdock_sdk.models import Id
 from crossdock_sdk.webhooks import SignedWebhook
 from pydantic import Field, SecretStr, model_validator
 
+from crossdock_quickbooks.changes import Told, in_order, told
 from crossdock_quickbooks.currencies import Currencies, KnownCurrencies
-from crossdock_quickbooks.errors import STALE, error_of
-from crossdock_quickbooks.query import PAGE, select
+from crossdock_quickbooks.errors import GONE, STALE, error_of
+from crossdock_quickbooks.query import CHANGED, PAGE, select, since
 
 Done = TypeVar("Done")
 
@@ -96,7 +98,11 @@ class QuickBooksConnection(Connection):
     @property
     def account(self) -> str:
         """The company by its realm: hosts, apps and tokens may change. Sandboxes number theirs apart."""
-        known = f"{self.connector}:{self.config.realm_id}"
+        return self.account_of(self.config.realm_id)
+
+    def account_of(self, realm: str) -> str:
+        """Any company of the same app, as `account` would be for it."""
+        known = f"{self.connector}:{realm}"
         return known if self.config.environment == "production" else f"{known}:{self.config.environment}"
 
     async def close(self) -> None:
@@ -111,7 +117,7 @@ class QuickBooksConnection(Connection):
         reply = await self._client.get(self._path(f"{entity.lower()}/{quote(ident, safe='')}"))
         found = record(reply, entity)
         if found.get("status") == "Deleted":
-            raise NotFoundError(f"QuickBooks: {entity.lower()} {ident} is deleted", status=reply.status)
+            raise NotFoundError(f"QuickBooks: {entity.lower()} {ident} is deleted", code=GONE, status=reply.status)
         reply.require(entity, "SyncToken")
         return found
 
@@ -139,6 +145,18 @@ class QuickBooksConnection(Connection):
             found += page
             if len(page) < PAGE:
                 return found
+
+    async def changed(self, entities: Sequence[str], after: datetime) -> Told:
+        """What was changed since an instant, by change data capture: one call for all entities."""
+        asked = after.astimezone(UTC).isoformat(timespec="seconds")
+        reply = await self._client.get(self._path("cdc", entities=",".join(entities), changedSince=asked))
+        return told(reply, entities)
+
+    async def changed_from(self, entity: str, at: datetime, start: int) -> list[dict[str, Any]]:
+        """One page of the records whose last change was at `at` or later, oldest change first; row 1 is the first."""
+        asked = since(CHANGED, at)
+        rows = await self._page(entity, select(entity, asked, order=CHANGED, start=start))
+        return in_order(rows, entity)
 
     async def preferences(self) -> dict[str, Any]:
         """The company's settings."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, ClassVar
 
 from crossdock_sdk import (
@@ -19,7 +18,9 @@ from crossdock_sdk import (
 from pydantic import AwareDatetime
 
 from crossdock_quickbooks.connection import QuickBooksConnection, inner, on_newest
-from crossdock_quickbooks.invoices import InvoiceReceipt, paid_in_part, receipt_of, version, voided
+from crossdock_quickbooks.instants import instant
+from crossdock_quickbooks.invoices import InvoiceReceipt, paid_in_part, receipt_of, version
+from crossdock_quickbooks.records import voided
 
 _SENT = "EmailSent"
 
@@ -71,7 +72,7 @@ class InvoiceMail(Action[InvoiceSend]):
             url=self.connection.app_url("invoice", txnId=row["Id"]),
             number=str(row["DocNumber"]) if row.get("DocNumber") else None,
             email=inner(row, "BillEmail", "Address"),
-            sent_at=_instant(inner(row, "DeliveryInfo", "DeliveryTime")),
+            sent_at=instant(inner(row, "DeliveryInfo", "DeliveryTime")),
         )
 
 
@@ -126,11 +127,3 @@ class InvoiceVoid(Action[ObjectRef]):
         if receipt.total_with_tax:
             raise AmbiguousError(f"QuickBooks: invoice {ident} was to be voided and comes to {receipt.total_with_tax}")
         return receipt
-
-
-def _instant(text: str | None) -> datetime | None:
-    try:
-        instant = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    return instant if instant and instant.tzinfo else None

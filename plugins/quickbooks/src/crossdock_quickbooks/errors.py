@@ -19,6 +19,7 @@ from crossdock_sdk import (
 from crossdock_sdk.http.errors import default_error, retry_after
 
 STALE = "5010"
+GONE = "610"
 DUPLICATE_NAME = "6240"
 DUPLICATE_NUMBER = frozenset({"6140", "6210"})
 
@@ -26,7 +27,6 @@ _THROTTLED = "3001"
 _PAUSE = 60.0
 """Seconds. The limits count requests per minute, and a `Retry-After` is not documented."""
 _NO_ACCESS = frozenset({"120", "3100", "3200", "6190"})
-_NOT_FOUND = frozenset({"610"})
 _SYSTEM = frozenset({"10000"})
 _AUTH_TYPES = frozenset({"authentication", "authenticationfault", "authorization", "authorizationfault"})
 _SYSTEM_TYPES = frozenset({"service", "systemfault"})
@@ -64,7 +64,7 @@ def _kind(code: str, fault_type: str, message: str, reply: Reply) -> type[Connec
         return UnavailableError if reply.status == 503 else AmbiguousError
     if code in _NO_ACCESS or (fault_type in _AUTH_TYPES and reply.status in (401, 403)):
         return AuthError
-    if code in _NOT_FOUND:
+    if code == GONE:
         return NotFoundError
     busy = code == "6000" and any(words in message.lower() for words in _BUSY)
     if busy or code in _SYSTEM or fault_type in _SYSTEM_TYPES or reply.status >= 500:

@@ -29,6 +29,7 @@ from crossdock_quickbooks.errors import DUPLICATE_NUMBER
 from crossdock_quickbooks.items import items_by_sku
 from crossdock_quickbooks.lines import invoice_lines
 from crossdock_quickbooks.marks import carries, mark, require_ours
+from crossdock_quickbooks.records import voided
 
 _LONGEST = {"number": 21, "memo": 1000}
 _LONGEST_NOTE = 4000
@@ -258,12 +259,6 @@ def sales_fields(preferences: dict[str, Any]) -> dict[str, str]:
 def version(row: dict[str, Any]) -> dict[str, Any]:
     """What a delete or a void is given: which record, and which version of it was seen."""
     return {"Id": row["Id"], "SyncToken": str(row["SyncToken"])}
-
-
-def voided(row: dict[str, Any]) -> bool:
-    """Whether an invoice was voided: all its amounts are nought then, and the private note says so."""
-    nothing = not row.get("TotalAmt") and not row.get("Balance")
-    return nothing and "voided" in str(row.get("PrivateNote") or "").casefold()
 
 
 def paid_in_part(row: dict[str, Any]) -> bool:

@@ -25,7 +25,7 @@ def equals(name: str, value: str) -> str:
 
 
 def since(name: str, instant: datetime) -> str:
-    """`name >= '2026-11-23T09:30:00+00:00'`."""
+    """`name >= '2026-11-23T09:30:00+00:00'`, in whole seconds, cut off."""
     return f"{name} >= {literal(instant.isoformat(timespec='seconds'))}"
 
 
@@ -38,8 +38,12 @@ ALSO_INACTIVE = "Active IN (true, false)"
 """Without it a query over a name list gives the active records only."""
 
 
-def select(entity: str, *conditions: str, start: int = 1) -> str:
-    """One page of an entity, from row `start` (the first is 1)."""
+CHANGED = "MetaData.LastUpdatedTime"
+
+
+def select(entity: str, *conditions: str, order: str | None = None, start: int = 1) -> str:
+    """One page of an entity, from row `start` (the first is 1), by rising `order`."""
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    by = f" ORDERBY {order}" if order else ""
     # Every value in the conditions has been through `literal`.
-    return f"SELECT * FROM {entity}{where} STARTPOSITION {start} MAXRESULTS {PAGE}"  # noqa: S608 - see above
+    return f"SELECT * FROM {entity}{where}{by} STARTPOSITION {start} MAXRESULTS {PAGE}"  # noqa: S608 - see above

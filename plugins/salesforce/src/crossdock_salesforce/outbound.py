@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers import expat
 
-from crossdock_sdk import Context, PayloadError, VerificationError, WebhookRequest
+from crossdock_sdk import PayloadError, VerificationError, WebhookRequest
 
 from crossdock_salesforce.connection import TokenWebhook
 
@@ -50,23 +50,27 @@ class Message:
     notifications: tuple[Notification, ...]
 
 
-def verify(request: WebhookRequest, webhook: TokenWebhook | None, organization: str | None, context: Context) -> None:
-    """Check the secret in the address and, where it is set, the sender's org. Raises `VerificationError`."""
+def verify(
+    request: WebhookRequest, webhook: TokenWebhook | None, organization: str | None, name: str
+) -> Message | None:
+    """The message, once the secret in the address and, where it is set, the sender's org are right.
+
+    None for a body that is none: who knows the secret is the org, whatever it says, and `read` refuses what it says.
+    Raises `VerificationError`; `name` is the connection's.
+    """
     if webhook is None:
-        raise VerificationError(f"connection {context.name} takes no deliveries: it has no webhook token")
+        raise VerificationError(f"connection {name} takes no deliveries: it has no webhook token")
     given = request.query.get("token", "").encode()
     if not hmac.compare_digest(given, webhook.token.get_secret_value().encode()):
         raise VerificationError("the delivery's token is missing or wrong")
     try:
         message = read(request.body)
     except PayloadError:
-        # Who knows the token is the org, whatever it says; `parse` refuses what it says.
-        return
-    if message.session:
-        context.redactor.add(message.session)
+        return None
     sender = message.organization[:_ORG].encode()
     if organization is not None and not hmac.compare_digest(sender, organization[:_ORG].encode()):
         raise VerificationError("the delivery comes from another organization")
+    return message
 
 
 def read(body: bytes) -> Message:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,7 @@ from crossdock_salesforce.stages import HISTORY, Stages
 _TOLD = "deal.won:"
 """How the ids of events begin that a poll told."""
 _PAGE = 200
+_REMEMBERED = 8
 _OPPORTUNITY = "Opportunity"
 
 
@@ -53,6 +55,10 @@ class SalesforceSource(Source):
         "endpoint the address below with ?token=<webhook.token>; then let a record-triggered Flow send it."
     )
 
+    def __init__(self, connection: SalesforceConnection) -> None:
+        super().__init__(connection)
+        self._sessions: deque[str] = deque()
+
     async def poll(self, request: PollRequest) -> PollPage:
         """Won opportunities by `SystemModstamp`, which every change moves on. One query for each page."""
         stages = await self.connection.stages.get()
@@ -65,6 +71,15 @@ class SalesforceSource(Source):
             return changes, more or len(rows) == _PAGE
 
         return await read_changes(request, page)
+
+    def _mask(self, session: str) -> None:
+        """Keep a live session out of logs; those that have ended long since are let go."""
+        if session in self._sessions:
+            return
+        self.connection.context.redactor.add(session)
+        self._sessions.append(session)
+        if len(self._sessions) > _REMEMBERED:
+            self.connection.context.redactor.forget(self._sessions.popleft())
 
     async def _change(self, row: Mapping[str, Any], stages: Stages, since: datetime) -> Change:
         try:
@@ -82,7 +97,9 @@ class SalesforceSource(Source):
     def verify(self, request: WebhookRequest) -> None:
         """Salesforce signs nothing; the secret in the address is what proves a message."""
         config = self.connection.config
-        outbound.verify(request, config.webhook, config.organization_id, self.connection.context)
+        message = outbound.verify(request, config.webhook, config.organization_id, self.connection.context.name)
+        if message is not None and message.session:
+            self._mask(message.session)
 
     def parse(self, request: WebhookRequest) -> list[Event]:
         """Nothing by itself: see `calls_for_poll`. Raises `PayloadError` for what is no Outbound Message."""

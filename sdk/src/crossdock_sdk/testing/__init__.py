@@ -6,7 +6,7 @@ from crossdock_sdk.testing.faults import Fault, Refusal, abortable
 from crossdock_sdk.testing.performing import perform
 from crossdock_sdk.testing.server import serve
 from crossdock_sdk.testing.simulator import Simulator
-from crossdock_sdk.testing.standing import Standing
+from crossdock_sdk.testing.standing import Standing, key_after
 
 __all__ = (
     "KINDS",
@@ -17,6 +17,7 @@ __all__ = (
     "Simulator",
     "Standing",
     "abortable",
+    "key_after",
     "perform",
     "serve",
     "shuffled_deliveries",

@@ -8,10 +8,13 @@ paging, limits) and answers with the vendor's own error bodies. It serves tests,
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ssl
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, ClassVar
 
 import httpx
@@ -48,8 +51,12 @@ class Simulator(ABC):
         self._unseen: dict[str, datetime] = {}
         self.faults: list[Fault] = []
         self.requests: deque[dict[str, Any]] = deque(maxlen=_KEPT_REQUESTS)
+        self.accepted: deque[tuple[str, Any]] = deque(maxlen=_KEPT_REQUESTS)
+        """The newest 10,000 webhooks that were answered with 2xx, each as (url, payload): they must not be lost."""
         self._deliveries: set[asyncio.Task[None]] = set()
-        self._app = Starlette(routes=list(self.routes()), exception_handlers={ClientDisconnect: _hung_up})
+        self._app = Starlette(
+            routes=list(self.routes()), lifespan=self._lifespan, exception_handlers={ClientDisconnect: _hung_up}
+        )
 
     @abstractmethod
     def routes(self) -> Sequence[BaseRoute]:
@@ -73,6 +80,15 @@ class Simulator(ABC):
     @abstractmethod
     def settings(self, url: str) -> dict[str, Any]:
         """Routing-file keys that point a connection at this simulator at `url` (no trailing slash)."""
+
+    @contextlib.asynccontextmanager
+    async def alongside(self) -> AsyncIterator[None]:
+        """Run what the vendor is spoken to by beside HTTP, such as an SMTP listener on a free port.
+
+        Whatever serves the simulator enters it before it asks for `settings`. Requests that come that way go through
+        `asked`, so that they are kept and faults strike them like any other.
+        """
+        yield
 
     def refusals(self) -> Mapping[str, Refusal]:
         """The vendor's own replies for faults that every vendor words in its own way; what is missing is made up.
@@ -109,19 +125,33 @@ class Simulator(ABC):
             await self._app(scope, receive, send)
             return
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
-        entry: dict[str, Any] = {"connector": self.connector, "method": scope["method"], "path": path}
-        entry |= {"query": scope.get("query_string", b"").decode("latin-1"), "body": None, "status": None}
-        self.requests.append(entry)
+        query = scope.get("query_string", b"").decode("latin-1")
+        entry, fault = self.asked(scope["method"], path, query=query)
         remember_abort(scope, send)
         app, receive = _noting_status(self._app, entry), _noting_body(receive, entry)
-        fault = next((f for f in self.faults if f.strikes(self.connector, scope["method"], path)), None)
         if fault is None:
             await app(scope, receive, send)
             return
-        entry["fault"] = fault.kind
         if fault.kind in ("status", "garbage"):
             send = _noting_send(send, entry)
         await play(fault, app, scope, receive, send)
+
+    def asked(
+        self, method: str, path: str, *, query: str = "", body: str | None = None
+    ) -> tuple[dict[str, Any], Fault | None]:
+        """Keep a request; its entry in `requests`, whose `status` is still to be set, and the fault that strikes it."""
+        entry: dict[str, Any] = {"connector": self.connector, "method": method, "path": path}
+        entry |= {"query": query, "body": body, "status": None}
+        self.requests.append(entry)
+        fault = next((f for f in self.faults if f.strikes(self.connector, method, path)), None)
+        if fault is not None:
+            entry["fault"] = fault.kind
+        return entry, fault
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        async with self.alongside():
+            yield
 
     def deliver(
         self,
@@ -132,15 +162,18 @@ class Simulator(ABC):
         auth: tuple[str, str] | None = None,
         delays: Sequence[float] = (3, 30, 150),
         retried: Callable[[Any, int], Any] | None = None,
-        accepted: Callable[[bytes], bool] = lambda answer: True,
+        acknowledged: Callable[[int], bool] = lambda status: 200 <= status < 300,
+        noted: Callable[[int, int | None, str], None] | None = None,
+        reads: Callable[[bytes], bool] = lambda answer: True,
     ) -> None:
-        """POST `payload` to `url` in the background, again after each of `delays` seconds until a 2xx.
+        """POST `payload` to `url` in the background, again after each of `delays` seconds until it is `acknowledged`.
 
-        `retried(payload, attempt)` gives the body of attempt 2, 3, … where the vendor changes it; `accepted(answer)` is
-        whether the vendor takes the body of a 2xx for a yes, where it reads it.
+        `retried(payload, attempt)` gives the body of attempt 2, 3, … where the vendor changes it;
+        `acknowledged(status)` says which statuses the vendor takes for a yes, `reads(answer)` which bodies, where it
+        looks at those. `noted(attempt, status, text)` hears of each attempt; the status is None where no answer came.
         """
-        delivery = self._deliver(url, payload, headers or {}, auth, delays, retried, accepted)
-        task = asyncio.get_running_loop().create_task(delivery)
+        sending = self._deliver(url, payload, headers or {}, auth, delays, retried, acknowledged, noted, reads)
+        task = asyncio.get_running_loop().create_task(sending)
         self._deliveries.add(task)
         task.add_done_callback(self._deliveries.discard)
 
@@ -152,9 +185,11 @@ class Simulator(ABC):
         auth: tuple[str, str] | None,
         delays: Sequence[float],
         retried: Callable[[Any, int], Any] | None,
-        accepted: Callable[[bytes], bool],
+        acknowledged: Callable[[int], bool],
+        noted: Callable[[int, int | None, str], None] | None,
+        reads: Callable[[bytes], bool],
     ) -> None:
-        async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=10, trust_env=False, verify=_trusted()) as client:
             basic = httpx.BasicAuth(*auth) if auth else httpx.USE_CLIENT_DEFAULT
             for attempt, delay in enumerate((0.0, *delays), 1):
                 await asyncio.sleep(delay)
@@ -163,9 +198,14 @@ class Simulator(ABC):
                 try:
                     named = {"content-type": "application/json", **headers}
                     reply = await client.post(url, content=raw, headers=named, auth=basic)
-                except httpx.HTTPError:
+                except httpx.HTTPError as error:
+                    if noted:
+                        noted(attempt, None, type(error).__name__)
                     continue
-                if reply.is_success and accepted(reply.content):
+                if noted:
+                    noted(attempt, reply.status_code, reply.text)
+                if acknowledged(reply.status_code) and reads(reply.content):
+                    self.accepted.append((url, body))
                     return
 
     async def settle(self) -> None:
@@ -188,6 +228,12 @@ def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | Non
 async def json_request(request: Request) -> Any:
     """The request's JSON body, numbers exact; raises `ValueError` if it is not JSON."""
     return jsonio.loads(await request.body())
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """To read the certificates anew for each delivery takes longer than to deliver."""
+    return httpx.create_ssl_context()
 
 
 async def _hung_up(request: Request, error: Exception) -> Response:

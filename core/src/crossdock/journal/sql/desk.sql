@@ -46,7 +46,10 @@ SELECT status FROM connections WHERE name = ?;
 INSERT INTO alerts (id, data, due_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING 1;
 
 -- name: due_alerts
-SELECT no, id, data, tries FROM alerts WHERE due_at <= :now ORDER BY due_at, no LIMIT :limit;
+SELECT no, id, data, tries FROM alerts
+WHERE due_at <= :now AND coalesce(notifier, '') NOT IN (SELECT value FROM json_each(:but_for))
+  AND id NOT IN (SELECT value FROM json_each(:in_hand))
+ORDER BY due_at, no LIMIT :limit;
 
 -- name: hide_alert
 UPDATE alerts SET due_at = :until, tries = tries + 1 WHERE no = :no;

@@ -23,8 +23,8 @@ WHERE seq = :seq AND emptied_at IS NULL
   AND NOT EXISTS (SELECT 1 FROM runs WHERE event_seq = :seq AND emptied_at IS NULL);
 
 -- name: put_back_event
-INSERT INTO events (seq, connection, id, type, subject, data, received_at, occurred_at, trace, emptied_at)
-VALUES (:seq, :connection, :id, :type, :subject, '{}', :received_at, :occurred_at, :trace, :now);
+INSERT INTO events (seq, connection, id, type, subject, data, received_at, occurred_at, trace, via, emptied_at)
+VALUES (:seq, :connection, :id, :type, :subject, '{}', :received_at, :occurred_at, :trace, :via, :now);
 
 -- name: idle_events
 -- Events that no run is about, or none that is kept whole.

@@ -2,8 +2,8 @@
 SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'events';
 
 -- name: insert_events
-INSERT INTO events (seq, connection, id, type, subject, data, received_at, occurred_at, trace) VALUES
-(?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO events (seq, connection, id, type, subject, data, received_at, occurred_at, trace, via) VALUES
+(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (connection, id) DO NOTHING;
 
 -- name: events_after

@@ -1,8 +1,7 @@
 """A simulated Pipedrive company account over real HTTP.
 
 It enforces what v2 enforces about bodies, tells of deals by webhooks v2, and answers with Pipedrive's error
-bodies. It does not play what nobody here can know or wait for: no ban after ten failed deliveries, no search
-index.
+bodies. It does not play what nobody here can know: no search index.
 """
 
 from __future__ import annotations
@@ -12,13 +11,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from crossdock_sdk.testing import Refusal, Simulator, Standing
+from crossdock_sdk.testing import Refusal, Simulator, Standing, key_after
 from starlette.routing import BaseRoute
 
 from crossdock_pipedrive.simulator import hooks, stories
 from crossdock_pipedrive.simulator.admission import Admission
 from crossdock_pipedrive.simulator.api import Api
 from crossdock_pipedrive.simulator.world import Happening, Row, World
+from crossdock_pipedrive.sink import NOTE_MARK
 
 _TOKEN = "pipedrive-simulator-token-no-secret"  # noqa: S105 — opens nothing but a simulator
 _HOOK_USER = "pipedrive-simulator"
@@ -74,6 +74,7 @@ class PipedriveSimulator(Simulator):
     ) -> None:
         self.delays = delays
         self.webhooks: dict[int, Row] = {}
+        self._health = hooks.Health(lambda: self.clock())
         # The base's clock may be replaced at any time, so nobody keeps it.
         self.world = World(lambda: self.clock(), self._tell)
         self.admission = Admission(_TOKEN, lambda: self.clock(), burst=burst, daily_tokens=daily_tokens)
@@ -160,7 +161,11 @@ class PipedriveSimulator(Simulator):
             Standing(str(deal_id), {"custom": self._view(deal_id)["custom"]}, made=False)
             for deal_id in self.world.deals
         ]
-        return {"deal.update": deals, "note.create": [Standing(str(note_id)) for note_id in self.world.notes]}
+        notes = [
+            Standing(str(note_id), key=key_after(NOTE_MARK, str(note.get("content"))))
+            for note_id, note in self.world.notes.items()
+        ]
+        return {"deal.update": deals, "note.create": notes}
 
     def _view(self, deal_id: int) -> Row:
         """A deal's JSON with its custom fields by readable name, its lines and its discounts."""
@@ -172,7 +177,7 @@ class PipedriveSimulator(Simulator):
     def _tell(self, happening: Happening) -> None:
         fields = self.world.field_map("deal")
         for hook in self.webhooks.values():
-            if not hooks.wants(hook, happening):
+            if not self._health.admits(hook) or not hooks.wants(hook, happening):
                 continue
             body = hooks.payload(hook, happening, self.clock(), fields, "simulator.pipedrive.com")
             user, password = hook["http_auth_user"], hook["http_auth_password"]
@@ -182,6 +187,7 @@ class PipedriveSimulator(Simulator):
                 auth=(user, password or "") if user else None,
                 delays=self.delays,
                 retried=hooks.retried,
+                noted=self._health.noting(hook),
             )
 
 

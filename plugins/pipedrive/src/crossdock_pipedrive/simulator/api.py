@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from crossdock_pipedrive.fields import Kind
 from crossdock_pipedrive.records import instant
-from crossdock_pipedrive.simulator import hooks
+from crossdock_pipedrive.simulator import hooks, listing
 from crossdock_pipedrive.simulator.admission import Admission
 from crossdock_pipedrive.simulator.schema import (
     RefusedError,
@@ -55,6 +55,7 @@ class Api:
         }
         kinds: tuple[Kind, ...] = ("deal", "organization", "person")
         table: list[tuple[str, str, int, Handler]] = [
+            ("GET", "/api/v2/deals", 10, self._list_deals),
             ("GET", "/api/v2/deals/{id}", 1, self._get_deal),
             ("PATCH", "/api/v2/deals/{id}", 5, self._patch_deal),
             ("DELETE", "/api/v2/deals/{id}", 3, self._delete_deal),
@@ -83,6 +84,9 @@ class Api:
             return reply
 
         return endpoint
+
+    async def _list_deals(self, request: Request) -> Response:
+        return _v2_page(request, listing.listed(self._world.deals.values(), request.query_params))
 
     async def _get_deal(self, request: Request) -> Response:
         return json_response({"success": True, "data": self._deal(request)})

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crossdock_pipedrive.fields import FieldMap
@@ -12,6 +12,9 @@ from crossdock_pipedrive.simulator.world import USER, Happening
 
 Row = dict[str, Any]
 LIMIT = 40
+_FAILURES = 10
+_BAN = timedelta(minutes=30)
+_HOPELESS = timedelta(days=3)
 ACTIONS = ("create", "change", "delete", "*")
 OBJECTS = (
     "activity",
@@ -36,6 +39,44 @@ def registration(hook_id: int, at: datetime, body: Mapping[str, Any]) -> Row:
     row |= {"remove_time": None, "type": "general", "remove_reason": None, "admin_id": USER}
     row |= {key: body.get(key) for key in ("http_auth_user", "http_auth_password")}
     return row | {"last_delivery_time": None, "last_http_status": None}
+
+
+class Health:
+    """Which webhooks are sent to, by how their deliveries go (docs, 'Guide for webhooks v2').
+
+    Ten first tries that fail ban a webhook for 30 minutes, and what happens then is told to nobody. After three days
+    without a success it is removed.
+    """
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._failures: dict[int, int] = {}
+        self._banned_until: dict[int, datetime] = {}
+        self._failing_since: dict[int, datetime] = {}
+
+    def admits(self, hook: Row) -> bool:
+        """Whether the webhook is sent to now."""
+        now = self._clock()
+        if now - self._failing_since.get(hook["id"], now) >= _HOPELESS:
+            hook |= {"is_active": 0, "remove_time": _milliseconds(now), "remove_reason": "no successful delivery"}
+        return bool(hook["is_active"]) and self._banned_until.get(hook["id"], now) <= now
+
+    def noting(self, hook: Row) -> Callable[[int, int | None, str], None]:
+        """What hears of each try to deliver to the webhook."""
+
+        def noted(attempt: int, status: int | None, _: str) -> None:
+            now, name = self._clock(), hook["id"]
+            hook.update(last_delivery_time=_milliseconds(now), last_http_status=status)
+            if status is not None and 200 <= status < 300:
+                self._failures[name] = 0
+                self._failing_since.pop(name, None)
+                return
+            self._failing_since.setdefault(name, now)
+            self._failures[name] = self._failures.get(name, 0) + (attempt == 1)
+            if self._failures[name] >= _FAILURES:
+                self._failures[name], self._banned_until[name] = 0, now + _BAN
+
+        return noted
 
 
 def wants(hook: Row, happening: Happening) -> bool:

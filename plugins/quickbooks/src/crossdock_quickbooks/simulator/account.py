@@ -16,14 +16,17 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from crossdock_quickbooks.simulator import faults, queries
-from crossdock_quickbooks.simulator.company import Company, reference
+from crossdock_quickbooks.simulator.capture import Capture
+from crossdock_quickbooks.simulator.company import Company
 from crossdock_quickbooks.simulator.names import Names
 from crossdock_quickbooks.simulator.oauth import CLIENT_ID, CLIENT_SECRET, TokenServer, refresh_token
+from crossdock_quickbooks.simulator.payments import Payments
 from crossdock_quickbooks.simulator.sales import Sales
+from crossdock_quickbooks.simulator.triggers import INCOME, Triggers
+from crossdock_quickbooks.simulator.webhooks import RETRIES, Change, Webhooks
 
 REALM = "9130000000000001"
 _ENTITIES = {name.lower(): name for name in ("Customer", "Vendor", "Employee", "Item", "Invoice", "Payment")}
-_INCOME = {"value": "79", "name": "Sales of Product Income"}
 _SEED_ITEMS = (
     ("Services", None, "0"),
     ("Consulting day", "CONSULT-DAY", "1200.00"),
@@ -31,6 +34,7 @@ _SEED_ITEMS = (
     ("Licence, one year", "LICENSE-YR", "1188.00"),
     ("Support, one month", "SUPPORT-MO", "99.90"),
 )
+_VERIFIER = "quickbooks-simulator-verifier-no-secret"
 Body = dict[str, Any]
 Handler = Callable[[Request], Awaitable[Body]]
 
@@ -39,22 +43,38 @@ class QuickBooksSimulator(Simulator):
     """One company. `company` holds its settings; tests change them in place.
 
     `limit_per_minute` switches throttling on. `case_sensitive` makes text comparison in queries exact
-    (which of the two QuickBooks does is not documented). Without `keeps_request_ids` a repeated `requestid` is
+    (which of the two QuickBooks does is not documented). `delays` are the seconds before each redelivery of a webhook.
+    Companies with the same `webhooks` are of one app. Without `keeps_request_ids` a repeated `requestid` is
     executed again.
     """
 
     connector: ClassVar[str] = "quickbooks"
     lags: ClassVar[bool] = True
 
-    def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self.company = Company(lambda: self.clock())
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        realm: str = REALM,
+        delays: Sequence[float] = RETRIES,
+        webhooks: Webhooks | None = None,
+    ) -> None:
+        self.realm = realm
+        self.delays = delays
+        self.webhooks = webhooks or Webhooks(self._send)
+        self.company = Company(lambda: self.clock(), tell=self._tell)
         self.names = Names(self.company)
         self.sales = Sales(self.company, self.names)
+        self.payments = Payments(self.company, self.names, self.sales)
+        self.capture = Capture()
         self.tokens = TokenServer(lambda: self.clock())
+        self._triggers = Triggers(self.names, self.sales, self.payments, self.tokens, self.webhooks)
         self.limit_per_minute: int | None = None
         self.case_sensitive = False
         self.keeps_request_ids = True
         self._replies: dict[str, Body] = {}
+        self._made_with: dict[tuple[str, str], str] = {}
+        """The `requestid` with which a record was made, by its kind and id."""
         self._served: deque[datetime] = deque()
         self._count = 0
         super().__init__(clock=clock)
@@ -64,9 +84,10 @@ class QuickBooksSimulator(Simulator):
         return [
             Route("/oauth2/v1/tokens/bearer", self.tokens.endpoint, methods=["POST"]),
             Route(f"{root}/query", self._guarded(self._query), methods=["GET", "POST"]),
+            Route(f"{root}/cdc", self._guarded(self._cdc), methods=["GET"]),
             Route(f"{root}/preferences", self._guarded(self._preferences), methods=["GET"]),
             Route(f"{root}/companyinfo/{{ident}}", self._guarded(self._company_info), methods=["GET"]),
-            Route(f"{root}/invoice/{{ident}}/send", self._guarded(self._send), methods=["POST"]),
+            Route(f"{root}/invoice/{{ident}}/send", self._guarded(self._mail), methods=["POST"]),
             Route(f"{root}/{{entity}}", self._guarded(self._write), methods=["POST"]),
             Route(f"{root}/{{entity}}/{{ident}}", self._guarded(self._read), methods=["GET"]),
             Route(
@@ -84,12 +105,16 @@ class QuickBooksSimulator(Simulator):
 
     def standing(self) -> dict[str, list[Standing]]:
         customers = [
-            Standing(row["Id"], {"name": row["DisplayName"]})
+            Standing(row["Id"], {"name": row["DisplayName"]}, key=self._made_with.get(("Customer", row["Id"])))
             for row in self.names.rows["Customer"].values()
             if row["Active"]
         ]
         invoices = [
-            Standing(row["Id"], {"number": row.get("DocNumber"), "total_with_tax": row["TotalAmt"]})
+            Standing(
+                row["Id"],
+                {"number": row.get("DocNumber"), "total_with_tax": row["TotalAmt"]},
+                key=self._made_with.get(("Invoice", row["Id"])),
+            )
             for row in self.sales.rows["Invoice"].values()
             if "Voided" not in str(row.get("PrivateNote"))
         ]
@@ -98,7 +123,7 @@ class QuickBooksSimulator(Simulator):
     def seed(self) -> None:
         for name, sku, price in _SEED_ITEMS:
             known = {"Sku": sku} if sku else {}
-            item = {"Name": name, "Type": "Service", "UnitPrice": Decimal(price), "IncomeAccountRef": _INCOME}
+            item = {"Name": name, "Type": "Service", "UnitPrice": Decimal(price), "IncomeAccountRef": INCOME}
             self.names.create("Item", item | known)
         customer = {
             "DisplayName": "Mae's Harbour Bakery",
@@ -112,11 +137,12 @@ class QuickBooksSimulator(Simulator):
             "connector": "quickbooks",
             "base_url": url,
             "token_url": f"{url}/oauth2/v1/tokens/bearer",
-            "realm_id": REALM,
+            "realm_id": self.realm,
             "client_id": CLIENT_ID,
             "client_secret": CLIENT_SECRET,
             "refresh_token": refresh_token(0),
             "environment": "sandbox",
+            "webhook": {"verifier_token": _VERIFIER},
         }
 
     def refusals(self) -> Mapping[str, Refusal]:
@@ -132,67 +158,29 @@ class QuickBooksSimulator(Simulator):
             "stale": said(faults.stale(), 400, **api, content='*"SyncToken"*'),
         }
 
+    def subscribe(self, url: str, settings: Mapping[str, Any]) -> None:
+        """The app's one endpoint becomes `url`, signed with the verifier token of `settings["webhook"]`."""
+        token = (settings.get("webhook") or {}).get("verifier_token")
+        if not token:
+            raise ValueError("a delivery needs webhook: {verifier_token: …} to be signed with")
+        self.webhooks.endpoint = (url, str(token))
+
     async def trigger(self, event: str, body: dict[str, Any]) -> dict[str, Any]:
         """`customer|vendor|employee|item.create` take QuickBooks' own fields, `customer|item.deactivate` some
-        of them to find the record by, `payment.create` `{"invoice", "amount"?}`, `invoice.void|delete`
-        `{"invoice"}`, `token.expire|revoke|reconnect` nothing.
+        of them to find the record by. `payment.create` takes `{"invoice", "amount"?}`, or `{"invoices": {id: amount
+        or null for all that is owed}, "amount"?}` where `amount` is the whole payment; `payment.void|delete`
+        `{"payment"}`, `invoice.void|delete` `{"invoice"}`, `invoice.edit` that and QuickBooks' own fields;
+        `token.expire|revoke|reconnect` nothing; `webhooks.set` the switches of `Webhooks` and its `format`.
         """
-        subject, _, verb = event.partition(".")
-        happenings: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
-            "customer.create": self._made,
-            "vendor.create": self._made,
-            "employee.create": self._made,
-            "item.create": self._made,
-            "customer.deactivate": self._deactivated,
-            "item.deactivate": self._deactivated,
-            "payment.create": self._paid,
-            "invoice.void": self._cancelled,
-            "invoice.delete": self._cancelled,
-            "token.expire": self._token,
-            "token.revoke": self._token,
-            "token.reconnect": self._token,
-        }
-        if event not in happenings:
+        happen = self._triggers.find(event)
+        if happen is None:
             return await super().trigger(event, body)
         try:
-            return happenings[event](verb if subject in ("token", "invoice") else subject, body)
-        except faults.Refused as refusal:
+            return happen(body)
+        except (faults.Refused, ArithmeticError) as refusal:
             raise ValueError(str(refusal)) from None
-
-    def _made(self, subject: str, body: dict[str, Any]) -> dict[str, Any]:
-        entity = subject.capitalize()
-        given = {"IncomeAccountRef": _INCOME, "Type": "Service"} | body if entity == "Item" else body
-        return {subject: dict(self.names.create(entity, given))}
-
-    def _deactivated(self, subject: str, body: dict[str, Any]) -> dict[str, Any]:
-        entity = subject.capitalize()
-        rows = self.names.rows[entity].values()
-        found = next((r for r in rows if body and all(r.get(k) == v for k, v in body.items())), None)
-        if found is None:
-            raise ValueError(f"no {subject} is {body}")
-        change = {"Id": found["Id"], "SyncToken": found["SyncToken"], "sparse": True, "Active": False}
-        return {subject: dict(self.names.update(entity, change))}
-
-    def _paid(self, subject: str, body: dict[str, Any]) -> dict[str, Any]:
-        invoice = self.sales.find("Invoice", str(body.get("invoice", "")))
-        paid = Decimal(str(body.get("amount", invoice["Balance"])))
-        line = {"Amount": paid, "LinkedTxn": [{"TxnId": invoice["Id"], "TxnType": "Invoice"}]}
-        customer = {"value": reference(invoice, "CustomerRef")}
-        payment = self.sales.create_payment({"CustomerRef": customer, "TotalAmt": paid, "Line": [line]})
-        return {subject: dict(payment), "invoice": dict(invoice)}
-
-    def _cancelled(self, verb: str, body: dict[str, Any]) -> dict[str, Any]:
-        invoice = self.sales.find("Invoice", str(body.get("invoice", "")))
-        seen = {"Id": invoice["Id"], "SyncToken": invoice["SyncToken"]}
-        done = self.sales.void_invoice(seen) if verb == "void" else self.sales.delete_invoice(seen)
-        return {"invoice": dict(done)}
-
-    def _token(self, verb: str, body: dict[str, Any]) -> dict[str, Any]:
-        if verb == "reconnect":
-            return {"refresh_token": self.tokens.reconnect()}
-        self.tokens.expire()
-        self.tokens.revoked = self.tokens.revoked or verb == "revoke"
-        return {"refreshes": self.tokens.refreshes}
+        finally:
+            self.webhooks.flush()
 
     def _guarded(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -218,7 +206,7 @@ class QuickBooksSimulator(Simulator):
             raise faults.disconnected()
         if not self.tokens.authenticated(request.headers.get("authorization", "")):
             raise faults.unauthenticated()
-        if request.path_params.get("realm", REALM) != REALM:
+        if request.path_params.get("realm", self.realm) != self.realm:
             raise faults.foreign_company()
         now = self.clock()
         while self._served and self._served[0] <= now - timedelta(minutes=1):
@@ -230,11 +218,18 @@ class QuickBooksSimulator(Simulator):
     async def _nothing(self, request: Request) -> Body:
         raise faults.unsupported(request.url.path)
 
+    async def _cdc(self, request: Request) -> Body:
+        def rows(entity: str) -> list[Body]:
+            every = self._rows(entity).rows[entity]
+            return [row for ident, row in every.items() if self.searchable(f"{entity} {ident}")]
+
+        return self.capture.answer(request.query_params, _ENTITIES, rows, self.clock())
+
     async def _preferences(self, request: Request) -> Body:
         return {"Preferences": self.company.preferences()}
 
     async def _company_info(self, request: Request) -> Body:
-        return {"CompanyInfo": self.company.info(REALM)}
+        return {"CompanyInfo": self.company.info(self.realm)}
 
     async def _read(self, request: Request) -> Body:
         entity = self._entity(request)
@@ -248,7 +243,7 @@ class QuickBooksSimulator(Simulator):
         rows = [row for ident, row in every.items() if self.searchable(f"{query.entity} {ident}")]
         return {"QueryResponse": queries.run(query, rows, case_sensitive=self.case_sensitive)}
 
-    async def _send(self, request: Request) -> Body:
+    async def _mail(self, request: Request) -> Body:
         if request.headers.get("content-type", "") != "application/octet-stream":
             raise faults.unsupported(request.url.path)
         ident, to = request.path_params["ident"], request.query_params.get("sendTo")
@@ -281,11 +276,32 @@ class QuickBooksSimulator(Simulator):
         if operation == "create" and entity == "Invoice":
             duplicate = request.query_params.get("include") == "allowduplicatedocnum"
             return self.sales.create_invoice(body, allow_duplicate=duplicate)
+        if entity == "Payment":
+            return self._payment(request, operation, body)
         if operation == "create":
-            return self.sales.create_payment(body) if entity == "Payment" else self.names.create(entity, body)
+            return self.names.create(entity, body)
         if operation == "update" and entity in self.names.rows:
             return self.names.update(entity, body)
         raise faults.unsupported(f"{operation} of {entity}")
+
+    def _payment(self, request: Request, operation: str, body: Body) -> Body:
+        if operation == "create":
+            return self.payments.create(body)
+        if operation == "delete":
+            return self.payments.delete(body)
+        if operation == "update" and request.query_params.get("include") == "void":
+            return self.payments.void(body)
+        raise faults.unsupported(f"{operation} of Payment")
+
+    def _tell(self, entity: str, verb: str, row: Body) -> None:
+        at = self.company.now()
+        if verb == "deleted":
+            self.capture.note(entity, row, at)
+        self.webhooks.note(Change(self.realm, entity, verb, row["Id"], datetime.fromisoformat(at)))
+
+    def _send(self, url: str, raw: bytes, signed: str) -> None:
+        headers = {"intuit-signature": signed}
+        self.deliver(url, raw, headers=headers, delays=self.delays, acknowledged=lambda status: status == 200)
 
     def _once(self, request: Request, act: Callable[[], Body]) -> Body:
         """Do it, or give the reply that was given to this requestid before, whatever has happened since."""
@@ -294,7 +310,12 @@ class QuickBooksSimulator(Simulator):
             raise faults.too_long("requestid", 50, len(key))
         if key in self._replies:
             return dict(self._replies[key])
-        done = {name: dict(row) for name, row in act().items()}
+        try:
+            done = {name: dict(row) for name, row in act().items()}
+        finally:
+            self.webhooks.flush()
+        new = [(kind, row["Id"]) for kind, row in done.items() if row.get("SyncToken") == "0"]
+        self._made_with |= dict.fromkeys(new, key) if key is not None else {}
         if key is not None and self.keeps_request_ids:
             self._replies[key] = done
         return dict(done)

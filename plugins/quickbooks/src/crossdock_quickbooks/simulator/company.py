@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -80,6 +80,9 @@ _LONGEST: dict[str, dict[str, int]] = {
     "Payment": {"PaymentRefNum": 21, "PrivateNote": 4000},
 }
 
+_ZONE = timezone(timedelta(hours=-8))
+"""QuickBooks shows instants in Pacific time, wherever the company is."""
+
 
 @dataclass
 class Company:
@@ -97,8 +100,11 @@ class Company:
     tax_rates: dict[str, Decimal] = field(default_factory=lambda: {"TAX": Decimal(0), "NON": Decimal(0)})
     """Tax code → per cent. Outside the US every line must name one of these codes."""
 
+    tell: Callable[[str, str, dict[str, Any]], None] = lambda entity, verb, row: None
+    """Who hears of each change of a transaction: its entity, what was done (`created`, …), and the row."""
+
     def now(self) -> str:
-        return self.clock().isoformat(timespec="seconds")
+        return self.clock().astimezone(_ZONE).isoformat(timespec="seconds")
 
     def currency(self, code: str) -> dict[str, str]:
         return {"value": code, "name": CURRENCIES.get(code, code)}

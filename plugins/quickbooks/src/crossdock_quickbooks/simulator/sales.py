@@ -1,4 +1,4 @@
-"""Invoices and payments: how QuickBooks checks, computes, numbers, voids and deletes them."""
+"""Invoices: how QuickBooks checks, computes, numbers, voids and deletes them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from crossdock_quickbooks.simulator.company import (
 from crossdock_quickbooks.simulator.names import Names
 
 _CENT = Decimal("0.01")
-_SERVER_OWNED = (
+SERVER_OWNED = (
     "Id",
     "SyncToken",
     "sparse",
@@ -65,28 +65,22 @@ class Sales:
 
     def create_invoice(self, body: dict[str, Any], *, allow_duplicate: bool = False) -> dict[str, Any]:
         check_shape("Invoice", body)
-        row = self._computed({k: v for k, v in body.items() if k not in _SERVER_OWNED})
+        row = self._computed({k: v for k, v in body.items() if k not in SERVER_OWNED})
         row |= {"DocNumber": self._number(body, allow_duplicate), "LinkedTxn": [], "Balance": row["TotalAmt"]}
         row = {k: v for k, v in row.items() if v is not None}
-        self._last_id += 1
-        ident = str(self._last_id)
-        self.rows["Invoice"][ident] = stamped(self._company, row, ident)
-        self._rebalance(row)
-        return self.rows["Invoice"][ident]
+        return self.add("Invoice", row)
 
     def update_invoice(self, body: dict[str, Any]) -> dict[str, Any]:
         check_shape("Invoice", body)
         old = self.current("Invoice", body)
-        given = {k: v for k, v in body.items() if k not in _SERVER_OWNED}
-        base = {k: v for k, v in old.items() if k not in _SERVER_OWNED} if body.get("sparse") else {}
+        given = {k: v for k, v in body.items() if k not in SERVER_OWNED}
+        base = {k: v for k, v in old.items() if k not in SERVER_OWNED} if body.get("sparse") else {}
         row = self._computed({"DocNumber": old.get("DocNumber"), **base, **given})
         paid = old["TotalAmt"] - old["Balance"]
         row |= {k: old[k] for k in ("Id", "SyncToken", "domain", "sparse", "MetaData", "LinkedTxn")}
         row["Balance"] = row["TotalAmt"] - paid
-        touch(self._company, row)
         self.rows["Invoice"][row["Id"]] = row
-        self._rebalance(row)
-        return row
+        return self.changed("Invoice", row)
 
     def void_invoice(self, body: dict[str, Any]) -> dict[str, Any]:
         row = self.current("Invoice", body)
@@ -99,16 +93,13 @@ class Sales:
             "LinkedTxn": [],
         }
         row["Line"] = [{**line, "Amount": 0} for line in row["Line"]]
-        touch(self._company, row)
-        self._rebalance(row)
-        return row
+        return self.changed("Invoice", row, "voided")
 
     def delete_invoice(self, body: dict[str, Any]) -> dict[str, Any]:
         row = self.current("Invoice", body)
         self._unlink(row["Id"])
-        self.deleted.append(self.rows["Invoice"].pop(row["Id"]))
-        self._rebalance(row)
-        return {"domain": "QBO", "status": "Deleted", "Id": row["Id"]}
+        self.deleted.append(row)
+        return self.remove("Invoice", row)
 
     def send_invoice(self, ident: str, to: str | None) -> dict[str, Any]:
         row = self.find("Invoice", ident)
@@ -118,40 +109,30 @@ class Sales:
             raise faults.business("An email address is needed to send the transaction")
         row["EmailStatus"] = "EmailSent"
         row["DeliveryInfo"] = {"DeliveryType": "Email", "DeliveryTime": self._company.now()}
+        return self.changed("Invoice", row, "emailed")
+
+    def add(self, entity: str, row: dict[str, Any]) -> dict[str, Any]:
+        """Keep a new transaction, under the next id."""
+        self._last_id += 1
+        ident = str(self._last_id)
+        made = self.rows[entity][ident] = stamped(self._company, row, ident)
+        self._rebalance(made)
+        self._company.tell(entity, "created", made)
+        return made
+
+    def changed(self, entity: str, row: dict[str, Any], verb: str = "updated") -> dict[str, Any]:
+        """Finish a change: the version rises, the customer's balance follows, and it is told."""
         touch(self._company, row)
+        self._rebalance(row)
+        self._company.tell(entity, verb, row)
         return row
 
-    def create_payment(self, body: dict[str, Any]) -> dict[str, Any]:
-        check_shape("Payment", body)
-        customer = self._names.used("Customer", reference(body, "CustomerRef"), "Names")
-        total = amount(body.get("TotalAmt"), "TotalAmt")
-        applied = Decimal(0)
-        self._last_id += 1
-        for line in body.get("Line", []):
-            applied += self._apply(line, str(self._last_id))
-        row = {k: v for k, v in body.items() if k not in _SERVER_OWNED}
-        row |= {
-            "TotalAmt": total,
-            "UnappliedAmt": total - applied,
-            "TxnDate": body.get("TxnDate", self._today().isoformat()),
-        }
-        row["CurrencyRef"] = customer["CurrencyRef"]
-        self.rows["Payment"][str(self._last_id)] = stamped(self._company, row, str(self._last_id))
+    def remove(self, entity: str, row: dict[str, Any]) -> dict[str, Any]:
+        """Take a transaction out of the books."""
+        del self.rows[entity][row["Id"]]
         self._rebalance(row)
-        return self.rows["Payment"][str(self._last_id)]
-
-    def _apply(self, line: dict[str, Any], payment: str) -> Decimal:
-        part = amount(line.get("Amount"), "Amount")
-        for link in line.get("LinkedTxn", []):
-            if link.get("TxnType") != "Invoice":
-                raise faults.business(f"A payment cannot be applied to {link.get('TxnType')}")
-            invoice = self.rows["Invoice"].get(str(link.get("TxnId")))
-            if invoice is None:
-                raise faults.invalid_reference("Txn", link.get("TxnId"))
-            invoice["Balance"] -= part
-            invoice["LinkedTxn"] = [*invoice["LinkedTxn"], {"TxnId": payment, "TxnType": "Payment"}]
-            touch(self._company, invoice)
-        return part
+        self._company.tell(entity, "deleted", row)
+        return {"domain": "QBO", "status": "Deleted", "Id": row["Id"]}
 
     def _unlink(self, invoice: str) -> None:
         for payment in self.rows["Payment"].values():
@@ -159,7 +140,7 @@ class Sales:
                 if any(str(link["TxnId"]) == invoice for link in line.get("LinkedTxn", [])):
                     line["LinkedTxn"] = []
                     payment["UnappliedAmt"] += line["Amount"]
-                    touch(self._company, payment)
+                    self.changed("Payment", payment)
 
     def _rebalance(self, row: dict[str, Any]) -> None:
         ident = reference(row, "CustomerRef")

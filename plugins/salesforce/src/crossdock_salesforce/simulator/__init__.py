@@ -184,7 +184,7 @@ class SalesforceSimulator(Simulator):
             return
         for url in self.listeners:
             kind = {"content-type": "text/xml; charset=UTF-8", "soapaction": '""'}
-            self.deliver(url, messages.message([row]), headers=kind, delays=self.delays, accepted=messages.accepted)
+            self.deliver(url, messages.message([row]), headers=kind, delays=self.delays, reads=messages.accepted)
 
 
 __all__ = ("SalesforceSimulator",)
