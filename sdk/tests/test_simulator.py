@@ -244,6 +244,16 @@ async def test_a_delivery_to_nobody_is_given_up_after_its_last_try() -> None:
     assert list(simulator.accepted) == []
 
 
+async def test_each_attempt_to_deliver_is_told_of() -> None:
+    simulator, receiver, noted = Acme(), Receiver(503, 200), list[tuple[int, int | None]]()
+    async with serve(receiver.app) as url:
+        simulator.deliver(url + "/hook", {}, delays=(0, 0), noted=lambda n, status, text: noted.append((n, status)))
+        await simulator.settle()
+    simulator.deliver("http://127.0.0.1:1/hook", {}, delays=(), noted=lambda n, status, text: noted.append((n, status)))
+    await simulator.settle()
+    assert noted == [(1, 503), (2, 200), (1, None)]
+
+
 async def test_closing_stops_deliveries_that_wait() -> None:
     simulator, receiver = Acme(), Receiver(500)
     async with serve(receiver.app) as url:

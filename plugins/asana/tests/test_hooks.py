@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 from crossdock_asana.topics import filters_for, resource_and_filters, topic
 from crossdock_sdk import ConfigError, RejectedError, Subscription
+from crossdock_sdk.testing import serve
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 ALL = ("task.completed", "task.changed", "task.deleted")
 
@@ -213,6 +218,22 @@ async def test_trouble_is_told_before_the_webhook_is_switched_off(pat_board: Any
     row |= {"last_success_at": "2026-11-23T12:00:06.000Z"}
     [standing] = await pat_board.source.subscriptions()
     assert standing.trouble is None
+
+
+async def test_an_inactive_webhook_is_in_trouble_even_if_nothing_failed(pat_board: Any, listener: Any) -> None:
+    await registered(pat_board, listener, "task.completed")
+    pat_board.simulator.webhooks.rows()[0]["active"] = False
+    assert [one.trouble for one in await pat_board.source.subscriptions()] == ["switched off by Asana"]
+
+
+async def test_a_target_that_answers_with_another_secret_gets_no_webhook(pat_board: Any, listener: Any) -> None:
+    async def answer(request: Request) -> Response:
+        return Response(headers={"X-Hook-Secret": "another"})
+
+    async with serve(Starlette(routes=[Route("/hook", answer, methods=["POST"])])) as url:
+        listener.url = f"{url}/hook"
+        with pytest.raises(RejectedError, match="did not respond with the handshake secret"):
+            await registered(pat_board, listener, *ALL)
 
 
 async def test_a_delivery_under_a_forgotten_secret_is_refused(pat_board: Any, listener: Any) -> None:

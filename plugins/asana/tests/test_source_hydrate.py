@@ -88,6 +88,14 @@ async def test_of_two_completions_only_the_last_holds(pat_board: Any) -> None:
     assert (await pat_board.source.hydrate(second))["task"].completed
 
 
+async def test_completing_what_is_complete_leaves_the_completion_as_it_was(pat_board: Any, key: str) -> None:
+    task = await pat_board.act("task.complete")
+    pat_board.clock.forward(hours=1)
+    await pat_board.complete.apply(ObjectRef(id=task), key)
+    [event] = told(pat_board, "task.completed")
+    assert (await pat_board.source.hydrate(event))["task"].completed_at == NOON
+
+
 async def test_a_completion_stamped_a_little_later_than_its_event_holds(pat_board: Any) -> None:
     task = await pat_board.act("task.complete")
     [event] = told(pat_board, "task.completed")

@@ -132,7 +132,7 @@ async def test_what_happens_while_a_webhook_is_banned_is_found_by_the_poll(
 ) -> None:
     begin = clock()
     await source.subscribe(Subscription("change.deal", target), target)
-    simulator.delays = ()
+    simulator.delays, simulator.bans = (), True
     listener.refusals = 10
     for number in range(11):
         await simulator.trigger("deal.won", {"title": str(number)})
@@ -153,7 +153,7 @@ async def test_after_three_days_without_success_a_webhook_is_switched_off(
     source: PipedriveSource, simulator: PipedriveSimulator, listener: Any, target: str, clock: Any
 ) -> None:
     await source.subscribe(Subscription("change.deal", target), target)
-    simulator.delays = ()
+    simulator.delays, simulator.bans = (), True
     listener.refusals = 1
     await simulator.trigger("deal.won", {"title": "x"})
     await simulator.settle()

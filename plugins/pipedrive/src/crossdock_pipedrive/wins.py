@@ -77,7 +77,7 @@ async def _page(connection: PipedriveConnection, since: datetime, cursor: str | 
         following = (reply.json().get("additional_data") or {}).get("next_cursor") or None
     except MISSHAPEN as error:
         raise reply.unusable(f"the list is not as documented: {error}") from None
-    if following is not None and (following == cursor or not rows):
+    if following is not None and following == cursor:
         raise reply.unusable("the list's next_cursor does not move on")
     return rows, following
 

@@ -56,10 +56,12 @@ _SEEDED_DEAL: dict[str, Any] = {
 class PipedriveSimulator(Simulator):
     """One account. `burst` requests per two seconds and `daily_tokens` are unlimited where None.
 
-    `delays` are the seconds before each redelivery of a webhook. Events to `trigger`: `deal.won`,
-    `deal.lost`, `deal.reopened`, `deal.updated`, `deal.deleted` with the deal's `id`, the first two also with
-    a description of a new deal; `deal.created` with that; `field.create` with `name`, `type`, `options` and
-    `kind` (default deal).
+    `bans`: webhooks that fail are banned and removed, as Pipedrive does; else they are sent to for ever, so that a
+    server that is started late misses nothing. `delays` are the seconds before each redelivery of a webhook.
+
+    Events to `trigger`: `deal.won`, `deal.lost`, `deal.reopened`, `deal.updated`, `deal.deleted` with the deal's `id`,
+    the first two also with a description of a new deal; `deal.created` with that; `field.create` with `name`, `type`,
+    `options` and `kind` (default deal).
     """
 
     connector: ClassVar[str] = "pipedrive"
@@ -71,8 +73,10 @@ class PipedriveSimulator(Simulator):
         delays: Sequence[float] = (3, 30, 150),
         burst: int | None = None,
         daily_tokens: int | None = None,
+        bans: bool = False,
     ) -> None:
         self.delays = delays
+        self.bans = bans
         self.webhooks: dict[int, Row] = {}
         self._health = hooks.Health(lambda: self.clock())
         # The base's clock may be replaced at any time, so nobody keeps it.
@@ -177,7 +181,7 @@ class PipedriveSimulator(Simulator):
     def _tell(self, happening: Happening) -> None:
         fields = self.world.field_map("deal")
         for hook in self.webhooks.values():
-            if not self._health.admits(hook) or not hooks.wants(hook, happening):
+            if (self.bans and not self._health.admits(hook)) or not hooks.wants(hook, happening):
                 continue
             body = hooks.payload(hook, happening, self.clock(), fields, "simulator.pipedrive.com")
             user, password = hook["http_auth_user"], hook["http_auth_password"]
