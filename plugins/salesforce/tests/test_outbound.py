@@ -127,6 +127,12 @@ def test_what_is_no_outbound_message_is_refused(source: SalesforceSource, body: 
         source.parse(delivery(body))
 
 
+def test_a_message_that_is_nested_without_end_is_refused_at_once(source: SalesforceSource) -> None:
+    deep = WHOLE.replace(b"<sf:Name>", b"<sf:Name>" + b"<x>" * 20 + b"</x>" * 20)
+    with pytest.raises(PayloadError, match="nested too deeply"):
+        source.parse(delivery(deep))
+
+
 @pytest.fixture
 async def heard(served: Served, connection: SalesforceConnection, stack: AsyncExitStack, listen: Any) -> Any:
     """A listener that the simulated org tells of its won opportunities, and that acknowledges as we do."""
