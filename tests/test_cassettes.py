@@ -12,7 +12,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import pytest
 import vcr
 import yaml
 from crossdock.plugins import Registry, load_plugins
+from crossdock_salesforce.making import RecordUpsert
 from crossdock_sdk import (
     Alert,
     Connection,
@@ -32,6 +33,7 @@ from crossdock_sdk import (
     InvoiceLine,
     LegReport,
     Note,
+    PollRequest,
     Receipt,
     Task,
 )
@@ -43,7 +45,7 @@ SIMULATED_AT = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 SCRUBBED = "scrubbed"
 KEPT_HEADERS = {"accept", "content-type", "retry-after"}
 TOKENS = re.compile(r'("(?:access|refresh|id)_token":\s*")[^"]*')
-FORM_SECRETS = re.compile(r"((?:refresh_token|client_secret|token)=)[^&]*")
+FORM_SECRETS = re.compile(r"((?:refresh_token|client_id|client_secret|token)=)[^&]*")
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Stage:
 
 async def hydrate(stage: Stage) -> None:
     deal = stage.inputs["deal"]
-    source = stage.registry.sources["pipedrive"](stage.connection)
+    source = stage.registry.sources[stage.connection.connector](stage.connection)
     records = await source.hydrate(Event("deal.won", "e", deal, {"deal": {"id": deal}}))
     found: Any = records["deal"]
     assert found.id == deal
@@ -94,6 +96,26 @@ async def deal_update(stage: Stage) -> None:
     again = await perform(action, wanted, stage.key("update"))
     assert again.id == receipt.id
     await action.undo(receipt)
+
+
+async def poll(stage: Stage) -> None:
+    source = stage.registry.sources[stage.connection.connector](stage.connection)
+    since = stage.at - timedelta(days=1)
+    page = await source.poll(PollRequest(None, since, timedelta(minutes=5), frozenset({"deal.won"})))
+    assert [event.type for event in page.events] == ["deal.won"] * len(page.events)
+    assert page.cursor
+
+
+async def record_upsert(stage: Stage) -> None:
+    action = stage.action("record.upsert")
+    named = {"object": stage.inputs["object"], "external_id_field": stage.inputs["external_id_field"]}
+    wanted = RecordUpsert(**named, external_id="CASSETTE-1", fields={"Name": "From a cassette"})
+    made = await perform(action, wanted, stage.key("upsert"))
+    assert made.model_dump()["inserted"] is True
+    again = await action.apply(wanted, stage.key("upsert"))
+    assert (again.id, again.inserted) == (made.id, False)
+    await action.undo(made)
+    await action.undo(made)
 
 
 async def note_create(stage: Stage) -> None:
@@ -170,6 +192,7 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "pipedrive": (hydrate, deal_update, note_create),
     "quickbooks": (token_refresh, customer, invoice),
     "asana": (task_create,),
+    "salesforce": (hydrate, poll, deal_update, record_upsert),
     "slack": (post_message,),
 }
 EVERY = [pytest.param(c, s, id=f"{c} {s.__name__}") for c, scenes in SCENES.items() for s in scenes]
@@ -184,6 +207,12 @@ STAND_IN: dict[str, dict[str, Any]] = {
         "refresh_token": SCRUBBED,
     },
     "asana": {"base_url": "https://asana.invalid/api/1.0", "access_token": SCRUBBED},
+    "salesforce": {
+        "base_url": "https://salesforce.invalid",
+        "client_id": SCRUBBED,
+        "client_secret": SCRUBBED,
+        "refresh_token": SCRUBBED,
+    },
     "slack": {"base_url": "https://slack.invalid/api/", "bot_token": SCRUBBED},
 }
 """Settings for replays; what is no secret and no address comes from the cassette's inputs."""
@@ -192,6 +221,7 @@ SIMULATED_INPUTS = {
     "pipedrive": {"deal": "1"},
     "quickbooks": {"realm_id": "9130000000000001", "sku": "CONSULT-DAY"},
     "asana": {"project": "1201"},
+    "salesforce": {"deal": "0067Q0000000010QAA", "object": "Invoice__c", "external_id_field": "Number__c"},
     "slack": {"channel": "C0ALERTS"},
 }
 REAL = {
@@ -201,6 +231,15 @@ REAL = {
         {"realm_id": "QBO_REALM_ID", "sku": "QBO_SKU"},
     ),
     "asana": ({"access_token": "ASANA_TOKEN"}, {"project": "ASANA_PROJECT"}),
+    "salesforce": (
+        {
+            "base_url": "SALESFORCE_URL",
+            "client_id": "SALESFORCE_CLIENT_ID",
+            "client_secret": "SALESFORCE_CLIENT_SECRET",
+            "refresh_token": "SALESFORCE_REFRESH_TOKEN",
+        },
+        {"deal": "SALESFORCE_DEAL", "object": "SALESFORCE_OBJECT", "external_id_field": "SALESFORCE_KEY_FIELD"},
+    ),
     "slack": ({"bot_token": "SLACK_BOT_TOKEN"}, {"channel": "SLACK_CHANNEL"}),
 }
 """Environment variables of a real account: settings, and inputs. All of a connector's must be set."""
@@ -236,6 +275,8 @@ async def recordable(connector: str) -> AsyncIterator[Account]:
     simulator = load_plugins().simulators[connector](clock=lambda: SIMULATED_AT)
     simulator.seed()
     async with serve(simulator) as url:
+        if connector == "salesforce":
+            await simulator.trigger("deal.won", {"id": SIMULATED_INPUTS[connector]["deal"]})
         settings = {k: v for k, v in simulator.settings(url).items() if k not in {"connector", "webhook"}}
         host = STAND_IN[connector]["base_url"].partition("invalid")[0] + "invalid"
         told = f"this repository's own simulator of {connector}, never the vendor"
@@ -343,6 +384,8 @@ async def test_a_scene_plays_from_its_cassette_to_the_end(connector: str, scene:
             ("quickbooks", token_refresh, {"realm_id": "2"}),
             ("quickbooks", invoice, {"sku": "ANOTHER"}),
             ("asana", task_create, {"project": "2"}),
+            ("salesforce", hydrate, {"deal": "0067Q0000000099QAA"}),
+            ("salesforce", deal_update, {"deal": "0067Q0000000099QAA"}),
             ("slack", post_message, {"channel": "C2"}),
         )
     ],

@@ -36,6 +36,13 @@ def test_a_won_deal_becomes_one_invoice_to_the_cent_and_nothing_else(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_deal_won_in_salesforce_becomes_the_same_invoice(tmp_path: Path) -> None:
+    code, told = play(tmp_path, "--crm", "salesforce")
+    assert (code, told["ok"]) == (0, True), told["checks"]
+    (invoice,) = told["systems"]["books"]["invoices"]
+    assert (invoice["lines"], invoice["total"]) == (3, Decimal("1410.02"))
+
+
 def test_the_third_leg_is_one_flag_away(tmp_path: Path) -> None:
     code, told = play(tmp_path, "--with-task")
     assert (code, told["ok"]) == (0, True), told["checks"]

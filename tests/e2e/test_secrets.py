@@ -244,6 +244,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "webhook": {"verifier_token": PLANTED["hook_password"]},
     },
     "asana": {"access_token": PLANTED["access_token"]},
+    "salesforce": {
+        "base_url": "https://acme.my.salesforce.com",
+        "client_id": "id",
+        "client_secret": PLANTED["client_secret"],
+        "refresh_token": PLANTED["access_token"],
+        "webhook": {"token": PLANTED["hook_password"]},
+    },
     "slack": {"bot_token": PLANTED["bot_token"], "channel": "C1"},
     "email": {
         "base_url": "",

@@ -36,7 +36,16 @@ from crossdock_sdk.errors import (
     WebhookError,
 )
 from crossdock_sdk.hooks import SDK_API, hookimpl
-from crossdock_sdk.http import ApiClient, BearerAuth, HeaderAuth, Limits, OAuth2Refresh, Reply
+from crossdock_sdk.http import (
+    ApiClient,
+    BearerAuth,
+    HeaderAuth,
+    Limits,
+    OAuth2Minted,
+    OAuth2Refresh,
+    Reply,
+    client_credentials,
+)
 from crossdock_sdk.looking import looking
 from crossdock_sdk.models import (
     Address,
@@ -103,6 +112,7 @@ __all__ = (
     "NotFoundError",
     "Note",
     "Notifier",
+    "OAuth2Minted",
     "OAuth2Refresh",
     "ObjectRef",
     "Organization",
@@ -135,6 +145,7 @@ __all__ = (
     "WebhookError",
     "WebhookReply",
     "WebhookRequest",
+    "client_credentials",
     "hookimpl",
     "looking",
     "read_changes",

@@ -1,14 +1,15 @@
-"""OAuth 2 refresh tokens: renewed once for all callers, and never lost."""
+"""OAuth 2 tokens: renewed once for all callers, and never lost."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import re
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import SecretStr
 
@@ -35,43 +36,29 @@ _TOLD = 200
 _LONGEST_LIFE = 10 * 365 * 86_400.0
 
 
-class OAuth2Refresh:
-    """Bearer tokens from a refresh token (RFC 6749, 6), kept in `context.tokens`.
+class OAuth2Tokens(ABC):
+    """Bearer tokens from a token endpoint, kept in `context.tokens`; how they are granted, a subclass says.
 
-    `refresh_token` is only the first one: what the store holds wins while it works. Once that is refused,
-    `refresh_token` is tried, for a person may have connected the account anew. However many callers, processes
-    included, find the access token old, one refresh is made, under the store's `exclusive()`; the new refresh
-    token is stored before the new access token is used. `early` is how many seconds before its end a token
-    counts as old. `basic` sends the client's id and secret by HTTP Basic, else in the form. Raises
-    `AuthError` if the refresh tokens of store and settings are refused, `TransientError` for all that may pass.
+    However many callers, processes included, find the access token old, one grant is asked for, under the store's
+    `exclusive()`. `early` is how many seconds before its end a token counts as old; one whose end the vendor does not
+    tell is used until it is refused. Raises `AuthError` if it is refused, `TransientError` for all that may pass.
     """
 
+    mend: ClassVar[str]
+    """What a person can do about a grant that is refused."""
+
     def __init__(
-        self,
-        context: Context,
-        *,
-        token_url: str,
-        client_id: str,
-        client_secret: SecretStr,
-        refresh_token: SecretStr | None,
-        basic: bool = True,
-        early: float = 60.0,
-        headers: Mapping[str, str] | None = None,
-        extra_form: Mapping[str, str] | None = None,
+        self, context: Context, *, token_url: str, early: float = 60.0, headers: Mapping[str, str] | None = None
     ) -> None:
         self._context = context
         self._token_url = checked_url(token_url, f"connection {context.name}: token_url")
-        self._first = refresh_token.get_secret_value() if refresh_token else None
-        secret = client_secret.get_secret_value()
-        pair = base64.b64encode(f"{client_id}:{secret}".encode()).decode()
-        self._headers = ({"authorization": f"Basic {pair}"} if basic else {}) | dict(headers or {})
-        self._form = ({} if basic else {"client_id": client_id, "client_secret": secret}) | dict(extra_form or {})
+        self._headers = dict(headers or {})
         self._asked_early = self._early = early
         self._token: Token | None = None
         self._unsaved: tuple[Token, int] | None = None
         self._renewing: asyncio.Task[Token] | None = None
         self._masked: deque[str] = deque()
-        context.redactor.add(secret, pair, self._first or "")
+        self._lasting: frozenset[str | None] = frozenset()
 
     async def headers(self) -> Mapping[str, str]:
         """The bearer header; renews the token first if it is old."""
@@ -122,35 +109,14 @@ class OAuth2Refresh:
         self._token = token
         return token
 
+    @abstractmethod
     async def _granted(self, stored: Token | None) -> Token:
-        try:
-            return await self._grant(stored, self._kept(stored))
-        except AuthError as error:
-            refused = error.code == _REFUSED
-            newer = await self._newer(stored) if refused else None
-            if newer is None and not (refused and self._first not in (None, self._kept(stored))):
-                raise
-        if newer is None:
-            # A person who connects the account anew can put the new refresh token only into the settings.
-            return await self._grant(stored, self._first)
-        # Somebody stored other tokens since: a superseded refresh token says nothing about theirs.
-        return newer if self._fresh(newer) else await self._grant(newer, self._kept(newer))
+        """A token from the vendor, stored; `stored` is what the store holds."""
 
-    async def _newer(self, seen: Token | None) -> Token | None:
-        newest = await self._load()
-        return None if newest is None or newest.version == (seen.version if seen else 0) else newest
-
-    def _kept(self, stored: Token | None) -> str | None:
-        return (stored.refresh_token if stored else None) or self._first
-
-    async def _grant(self, stored: Token | None, refresh_token: str | None) -> Token:
-        if not refresh_token:
-            raise AuthError(
-                f"connection {self._context.name}: no refresh token; connect the account and put its refresh_token "
-                "into the connection's settings"
-            )
+    async def _grant(self, stored: Token | None, form: Mapping[str, str], refresh_token: str | None = None) -> Token:
+        """Ask for a token and store it. `refresh_token` is kept where the vendor gives no new one."""
         asked = self._context.now()
-        answer = await self._ask(refresh_token)
+        answer = await self._ask(form)
         expected = stored.version if stored else 0
         lifetime = _seconds(answer.get("expires_in"))
         ends = None if lifetime is None else asked + timedelta(seconds=lifetime)
@@ -179,15 +145,14 @@ class OAuth2Refresh:
             self._mask(token)
         return token
 
-    async def _ask(self, refresh_token: str) -> dict[str, Any]:
+    async def _ask(self, form: Mapping[str, str]) -> dict[str, Any]:
         # Its own client: the token endpoint is another host, with none of the API's limits and credentials.
         client = ApiClient(self._token_url, self._context, limits=Limits(1), errors=self._refusal, timeout=_PATIENCE)
         try:
-            form = {"grant_type": "refresh_token", "refresh_token": refresh_token} | self._form
             reply = await client.post("", form=form, headers=self._headers)
             answer = reply.json()
         except (AmbiguousError, UnavailableError) as error:
-            # Whatever became of this try, the refresh token is kept: showing it again is all that can be done.
+            # Whatever became of this try, what was shown is kept: showing it again is all that can be done.
             raise TransientError(
                 error.message, status=error.status, retry_after=error.retry_after, unanswered=error.unanswered
             ) from None
@@ -215,7 +180,7 @@ class OAuth2Refresh:
         if code in _PASSING:
             return TransientError(self._told(code), code=code, status=reply.status)
         about = " ".join(self._context.redactor.text(str(known.get("error_description") or "")).split())
-        said = f"{shown} {about[:_TOLD]}".strip() + (f"; {_RECONNECT}" if code == _REFUSED else "")
+        said = f"{shown} {about[:_TOLD]}".strip() + (f"; {self.mend}" if code == _REFUSED else "")
         return AuthError(self._told(said), code=shown, status=reply.status)
 
     def _told(self, what: str) -> str:
@@ -235,8 +200,72 @@ class OAuth2Refresh:
             self._masked.append(secret)
         while len(self._masked) > _REMEMBERED:
             superseded = self._masked.popleft()
-            if superseded != self._first:
+            if superseded not in self._lasting:
                 self._context.redactor.forget(superseded)
+
+
+class OAuth2Refresh(OAuth2Tokens):
+    """Bearer tokens from a refresh token (RFC 6749, 6), kept in `context.tokens`.
+
+    `refresh_token` is only the first one: what the store holds wins while it works. Once that is refused,
+    `refresh_token` is tried, for a person may have connected the account anew. The new refresh token is stored before
+    the new access token is used. `basic` sends the client's id and secret by HTTP Basic, else in the form. Raises
+    `AuthError` if the refresh tokens of store and settings are refused, `TransientError` for all that may pass.
+    """
+
+    mend = _RECONNECT
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        token_url: str,
+        client_id: str,
+        client_secret: SecretStr,
+        refresh_token: SecretStr | None,
+        basic: bool = True,
+        early: float = 60.0,
+        headers: Mapping[str, str] | None = None,
+        extra_form: Mapping[str, str] | None = None,
+    ) -> None:
+        secret = client_secret.get_secret_value()
+        pair = base64.b64encode(f"{client_id}:{secret}".encode()).decode()
+        known = ({"authorization": f"Basic {pair}"} if basic else {}) | dict(headers or {})
+        super().__init__(context, token_url=token_url, early=early, headers=known)
+        self._first = refresh_token.get_secret_value() if refresh_token else None
+        self._lasting = frozenset({self._first})
+        self._form = ({} if basic else {"client_id": client_id, "client_secret": secret}) | dict(extra_form or {})
+        context.redactor.add(secret, pair, self._first or "")
+
+    async def _granted(self, stored: Token | None) -> Token:
+        try:
+            return await self._refreshed(stored, self._kept(stored))
+        except AuthError as error:
+            refused = error.code == _REFUSED
+            newer = await self._newer(stored) if refused else None
+            if newer is None and not (refused and self._first not in (None, self._kept(stored))):
+                raise
+        if newer is None:
+            # A person who connects the account anew can put the new refresh token only into the settings.
+            return await self._refreshed(stored, self._first)
+        # Somebody stored other tokens since: a superseded refresh token says nothing about theirs.
+        return newer if self._fresh(newer) else await self._refreshed(newer, self._kept(newer))
+
+    async def _newer(self, seen: Token | None) -> Token | None:
+        newest = await self._load()
+        return None if newest is None or newest.version == (seen.version if seen else 0) else newest
+
+    def _kept(self, stored: Token | None) -> str | None:
+        return (stored.refresh_token if stored else None) or self._first
+
+    async def _refreshed(self, stored: Token | None, refresh_token: str | None) -> Token:
+        if not refresh_token:
+            raise AuthError(
+                f"connection {self._context.name}: no refresh token; connect the account and put its refresh_token "
+                "into the connection's settings"
+            )
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token} | self._form
+        return await self._grant(stored, form, refresh_token)
 
 
 def _seconds(value: object) -> float | None:

@@ -164,14 +164,15 @@ class Simulator(ABC):
         retried: Callable[[Any, int], Any] | None = None,
         acknowledged: Callable[[int], bool] = lambda status: 200 <= status < 300,
         noted: Callable[[int, int | None, str], None] | None = None,
+        reads: Callable[[bytes], bool] = lambda answer: True,
     ) -> None:
         """POST `payload` to `url` in the background, again after each of `delays` seconds until it is `acknowledged`.
 
         `retried(payload, attempt)` gives the body of attempt 2, 3, … where the vendor changes it;
-        `acknowledged(status)` says which statuses the vendor takes for a yes. `noted(attempt, status, text)` hears of
-        each attempt; the status is None where no answer came.
+        `acknowledged(status)` says which statuses the vendor takes for a yes, `reads(answer)` which bodies, where it
+        looks at those. `noted(attempt, status, text)` hears of each attempt; the status is None where no answer came.
         """
-        sending = self._deliver(url, payload, headers or {}, auth, delays, retried, acknowledged, noted)
+        sending = self._deliver(url, payload, headers or {}, auth, delays, retried, acknowledged, noted, reads)
         task = asyncio.get_running_loop().create_task(sending)
         self._deliveries.add(task)
         task.add_done_callback(self._deliveries.discard)
@@ -186,6 +187,7 @@ class Simulator(ABC):
         retried: Callable[[Any, int], Any] | None,
         acknowledged: Callable[[int], bool],
         noted: Callable[[int, int | None, str], None] | None,
+        reads: Callable[[bytes], bool],
     ) -> None:
         async with httpx.AsyncClient(timeout=10, trust_env=False, verify=_trusted()) as client:
             basic = httpx.BasicAuth(*auth) if auth else httpx.USE_CLIENT_DEFAULT
@@ -202,7 +204,7 @@ class Simulator(ABC):
                     continue
                 if noted:
                     noted(attempt, reply.status_code, reply.text)
-                if acknowledged(reply.status_code):
+                if acknowledged(reply.status_code) and reads(reply.content):
                     self.accepted.append((url, body))
                     return
 
