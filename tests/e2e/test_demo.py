@@ -21,7 +21,7 @@ def play(folder: Path, *arguments: str) -> tuple[int, Any]:
 
 
 def test_a_won_deal_becomes_one_invoice_to_the_cent_and_nothing_else(tmp_path: Path) -> None:
-    code, told = play(tmp_path)
+    code, told = play(tmp_path, "--no-task")
     assert (code, told["ok"]) == (0, True), told["checks"]
     assert [(leg["leg"], leg["state"]) for leg in told["legs"]] == [
         ("customer", "stands"),
@@ -36,18 +36,18 @@ def test_a_won_deal_becomes_one_invoice_to_the_cent_and_nothing_else(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_deal_won_in_salesforce_becomes_the_same_invoice(tmp_path: Path) -> None:
-    code, told = play(tmp_path, "--crm", "salesforce")
+@pytest.mark.parametrize("crm", ["pipedrive", "salesforce"])
+def test_the_whole_story_from_won_to_done(tmp_path: Path, crm: str) -> None:
+    code, told = play(tmp_path, "--crm", crm)
     assert (code, told["ok"]) == (0, True), told["checks"]
     (invoice,) = told["systems"]["books"]["invoices"]
     assert (invoice["lines"], invoice["total"]) == (3, Decimal("1410.02"))
-
-
-def test_the_third_leg_is_one_flag_away(tmp_path: Path) -> None:
-    code, told = play(tmp_path, "--with-task")
-    assert (code, told["ok"]) == (0, True), told["checks"]
+    assert (told["paid"]["flow"], told["paid"]["status"]) == ("invoice-paid", "succeeded")
+    (deal,) = told["systems"]["crm"]["deals"]
+    assert (deal["invoice_number"], deal["invoice_status"]) == (invoice["number"], "paid")
     (task,) = told["systems"]["board"]["tasks"]
-    assert told["systems"]["books"]["invoices"][0]["number"] in task["notes"]
+    assert task["completed"] is True
+    assert invoice["number"] in task["notes"]
 
 
 def test_a_deal_that_is_a_cent_off_is_told_and_fails(

@@ -123,6 +123,8 @@ class Firm:
     server: Server
     client: httpx.AsyncClient
     routing: dict[str, Any]
+    way_back: dict[str, Any] = field(default_factory=dict)
+    """The example's other flows, by which status flows back."""
     before: set[Place] = field(default_factory=set)
     """What stood at the vendors before the first event, or was made there by hand since."""
 
@@ -279,10 +281,12 @@ async def open_firm(folder: Path, **env: str) -> AsyncIterator[Firm]:
             (ROOT / "examples" / "deal-to-invoice.yaml").read_text().replace("${ASANA_PROJECT:-1201}", "1201")
         )
         connections = {name: sandbox.settings(connector) for name, connector in NAMES.items()}
-        routing = {"version": 1, "connections": connections, "flows": example["flows"]}
+        # The way back is switched on by the tests that are about it.
+        there = {"deal-to-invoice": example["flows"].pop("deal-to-invoice")}
+        routing = {"version": 1, "connections": connections, "flows": there}
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("CROSSDOCK_", "OTEL_"))}
         server = Server(folder, kept | {"CROSSDOCK_WATCH": "0.1"} | env)
-        firm = Firm(sandbox, server, client, routing)
+        firm = Firm(sandbox, server, client, routing, way_back=example["flows"])
         firm.write()
         firm.subscribe()
         firm.before = standing(firm.vendors)

@@ -194,8 +194,11 @@ class Recorder:
         following = await self._follow(job, decision)
         if isinstance(decision, Wait) and outcome.checkpoint.phase == "failed":
             self.metrics.retries.add(job.row.flow, outcome.checkpoint.leg or "")
-            message = outcome.checkpoint.data["error"]["message"]
-            _log.warning("%s again at %s: %s", decision.status, decision.until.isoformat(timespec="seconds"), message)
+            error = outcome.checkpoint.data["error"]
+            # To be asked to slow down is nothing that anybody need look at.
+            level = logging.INFO if error["kind"] == "throttled" else logging.WARNING
+            until = decision.until.isoformat(timespec="seconds")
+            _log.log(level, "%s again at %s: %s", decision.status, until, error["message"])
         return following
 
     async def _follow(self, job: Job, decision: Decision) -> Decision | None:

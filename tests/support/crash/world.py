@@ -186,7 +186,7 @@ async def firm(nursery: Nursery, folder: Path) -> AsyncIterator[World]:
     async with serve(sandbox) as url, serve(world.take) as ear:
         sandbox.base_url = url
         text = (ROOT / "examples" / "deal-to-invoice.yaml").read_text().replace("${ASANA_PROJECT:-1201}", "1201")
-        flows = yaml.safe_load(text)["flows"]
+        flows = {"deal-to-invoice": yaml.safe_load(text)["flows"]["deal-to-invoice"]}
         flow = flows["deal-to-invoice"]
         flow["legs"]["task"] |= {"enabled": True, "on_failure": "rollback"}
         connections = {name: sandbox.settings(connector) for name, connector in NAMES.items()}

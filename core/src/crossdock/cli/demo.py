@@ -38,10 +38,10 @@ DEAL: Shown = {
 def demo(
     once: Annotated[bool, typer.Option("--once", help="End by itself; exit 0 only if all is as it should be.")] = False,
     crm: Annotated[str, typer.Option(help="The simulated CRM in which the deal is won.")] = "pipedrive",
-    task: Annotated[bool, typer.Option("--with-task/--no-task", help="Switch the optional third leg on.")] = False,
+    task: Annotated[bool, typer.Option("--with-task/--no-task", help="Play with the optional third leg on.")] = True,
     json: options.Json = False,
 ) -> None:
-    """Play the whole thing against simulated vendors: a won deal becomes an invoice, over real HTTP."""
+    """Play the whole story against simulated vendors, over real HTTP: won, invoiced, paid, done."""
     if not asyncio.run(_demo(crm, once=once, with_task=task, json=json)):
         raise typer.Exit(FAILED)
 
@@ -78,24 +78,40 @@ async def _play(on: Stage, *, with_task: bool, json: bool) -> bool:
         out = console()
         out.print(f"deal {key} [bold]{safe(deal['title'])}[/] is won: {deal['value']} {deal['currency']}\n")
     run = await _followed(on, key, quiet=json)
-    if run["status"] != "succeeded":
+    paid = None
+    if run["status"] == "succeeded":
+        paid = await _paid(on, run, quiet=json)
+    else:
         await on.heard(len(before["alerts"]["messages"]))
     await on.settle()
-    found = verdict(deal, before, await on.state(), await on.runs(key), with_task=with_task)
+    found = verdict(deal, before, await on.state(), await on.runs(key), paid, with_task=with_task)
     if json:
-        told = {"deal": deal, "run": run, "legs": run["legs"], "systems": found.systems}
+        told = {"deal": deal, "run": run, "legs": run["legs"], "paid": paid, "systems": found.systems}
         emit(told | {"ok": found.ok, "checks": found.checks})
     else:
         _show(found, on)
     return found.ok
 
 
-async def _followed(on: Stage, key: str, *, quiet: bool) -> Shown:
+async def _paid(on: Stage, run: Shown, *, quiet: bool) -> Shown:
+    """The customer pays the invoice of this run; the run that the payment sets off."""
+    from crossdock.cli.stage import WAY_BACK
+
+    invoice = next(leg["id"] for leg in run["legs"] if leg["leg"] == "invoice")
+    happened = await on.happen("books", "payment.create", {"invoice": invoice})
+    if not quiet:
+        number = happened["invoice"].get("DocNumber", invoice)
+        console().print(f"\ninvoice [bold]{safe(number)}[/] is paid in full; the books tell of it\n")
+    return await _followed(on, invoice, flow=WAY_BACK, quiet=quiet)
+
+
+async def _followed(on: Stage, key: str, *, flow: str | None = None, quiet: bool) -> Shown:
     """The run as it stands when it has ended, or when the demo has waited long enough."""
     latest: Shown = {"status": "missing", "steps": [], "legs": []}
     shown = 0
-    async for run in on.follow(key, _SECONDS):
-        shown = shown if quiet else _show_progress(run, shown)
+    async for run in on.follow(key, _SECONDS, **({"flow": flow} if flow else {})):
+        if not quiet:
+            shown = _show_progress(run, shown if run.get("id") == latest.get("id") else 0)
         latest = run
     return latest
 
@@ -153,7 +169,7 @@ It stays up until Ctrl-C. Things to try:
 '[{{"kind": "drop_after", "connector": "quickbooks", "method": "POST", "path": "*/invoice"}}]'
                     {won} '{_small("Dropped reply", "SETUP")}'
                     → QuickBooks made the invoice but nobody heard; still there is exactly one
-  switch the task on: set `enabled: true` in {on.config}; the next deal has a third leg""")
+  switch a leg on or off: `enabled: …` in {on.config}; the next deal is played by it""")
 
 
 def _small(title: str, code: str) -> str:

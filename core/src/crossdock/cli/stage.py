@@ -27,7 +27,7 @@ from crossdock.web.app import create_app
 from crossdock.words import did_you_mean
 
 EXAMPLE = "deal-to-invoice.yaml"
-FLOW = "deal-to-invoice"
+FLOW, WAY_BACK = "deal-to-invoice", "invoice-paid"
 _POLL = 0.05
 _SETTLE_SECONDS = 5.0
 Shown = dict[str, Any]
@@ -65,24 +65,27 @@ class Stage:
         happened: Shown = await self.ask("POST", url, body)
         return happened
 
-    async def runs(self, key: str) -> list[Shown]:
+    async def runs(self, key: str, flow: str = FLOW) -> list[Shown]:
         """All runs of a key, newest first."""
-        page = await self.ask("GET", f"{self.url}/api/v1/runs?flow={FLOW}&key={key}")
+        page = await self.ask("GET", f"{self.url}/api/v1/runs?flow={flow}&key={key}")
         items: list[Shown] = page["items"]
         return items
 
-    async def follow(self, key: str, seconds: float) -> AsyncIterator[Shown]:
-        """The run of a key, each time that it has got further, until it ends or the time is up."""
-        seen = 0
+    async def follow(self, key: str, seconds: float, flow: str = FLOW) -> AsyncIterator[Shown]:
+        """The newest run of a key, each time that it has got further, until one ends or the time is up.
+
+        One that is ignored is not the last: of several events about a record one may hold.
+        """
+        seen: tuple[str, int] | None = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while True:
-                    for item in (await self.runs(key))[:1]:
+                    for item in (await self.runs(key, flow))[:1]:
                         run: Shown = await self.ask("GET", f"{self.url}/api/v1/runs/{item['id']}")
-                        if len(run["steps"]) > seen or run["ended_at"]:
-                            seen = len(run["steps"])
+                        if (run["id"], len(run["steps"])) != seen:
+                            seen = run["id"], len(run["steps"])
                             yield run
-                        if run["ended_at"]:
+                        if run["ended_at"] and run["status"] != "ignored":
                             return
                     await asyncio.sleep(_POLL)
 
@@ -119,7 +122,8 @@ async def stage(registry: Registry, crm: str, *, with_task: bool) -> AsyncIterat
                 serve(create_app(runtime=runtime)) as url,
                 httpx.AsyncClient(timeout=10, trust_env=False) as client,
             ):
-                sandbox.subscribe(crm, f"{url}/webhooks/crm")
+                for role in ("crm", "books"):
+                    sandbox.subscribe(connectors[role], f"{url}/webhooks/{role}")
                 yield Stage(url, config, sandbox, connectors, client)
 
 

@@ -72,6 +72,8 @@ def _failure(kind: str, error: Shown, attempt: int) -> str:
     if kind == "origin" and error.get("kind") == "void":
         return f"nothing to follow: {error.get('message')}"
     what = {"hydrate": "reading", "plan": "planning", "apply": "write", "recover": "asking", "undo": "undoing"}
+    if error.get("kind") == "throttled":
+        return f"{what.get(kind, kind)} is put off: {error_text(error)}"
     return f"{what.get(kind, kind)}{_nth(attempt)} failed ({error.get('kind', 'error')}): {error_text(error)}"
 
 

@@ -21,8 +21,13 @@ class Verdict:
         return all(check["ok"] for check in self.checks)
 
 
-def verdict(deal: Shown, before: Shown, after: Shown, runs: list[Shown], *, with_task: bool) -> Verdict:
-    """`deal` as it was won; `before` and `after` are the states of all systems by connection name."""
+def verdict(
+    deal: Shown, before: Shown, after: Shown, runs: list[Shown], paid: Shown | None, *, with_task: bool
+) -> Verdict:
+    """`deal` as it was won; `before` and `after` are the states of all systems by connection name.
+
+    `runs` are the deal's; `paid` is the run of the payment, None if nothing was there to be paid.
+    """
     customers = _new(before["books"]["customers"], after["books"]["customers"], "Id")
     invoices = _new(before["books"]["invoices"], after["books"]["invoices"], "Id")
     tasks = _new(before["board"]["tasks"], after["board"]["tasks"], "gid")
@@ -38,18 +43,34 @@ def verdict(deal: Shown, before: Shown, after: Shown, runs: list[Shown], *, with
         _check("the invoice is the customer's", _owners(invoices), [row["Id"] for row in customers]),
         _check("the deal carries the invoice's number", written, number or "an invoice number"),
         _check(f"{'one task' if with_task else 'no task, for its leg is off'}", len(tasks), int(with_task)),
+        *(_way_back(paid, now, invoices, tasks) if paid else ()),
         _check("nobody had to be told", len(messages), 0),
     ]
     systems = {
-        "crm": {"deals": [_picked(now, "id", "title", "status", "value", "currency") | {"invoice_number": written}]},
+        "crm": {"deals": [_picked(now, "id", "title", "status", "value", "currency") | _written(now)]},
         "books": {
             "customers": [{"id": row["Id"], "name": row["DisplayName"]} for row in customers],
             "invoices": [_invoice(row) for row in invoices],
         },
-        "board": {"tasks": [_picked(task, "gid", "name", "notes") for task in tasks]},
+        "board": {"tasks": [_picked(task, "gid", "name", "notes", "completed") for task in tasks]},
         "alerts": {"messages": [_picked(message, "text") for message in messages]},
     }
     return Verdict(systems, checks)
+
+
+def _way_back(paid: Shown, deal: Shown, invoices: list[Shown], tasks: list[Shown]) -> list[Shown]:
+    """What the payment must have come to."""
+    return [
+        _check("the payment's run succeeded", paid["status"], "succeeded"),
+        _check("nothing is owed any more", [Decimal(row["Balance"]) for row in invoices], [Decimal(0)]),
+        _check("the deal says that it is paid", deal["custom"].get("invoice_status"), "paid"),
+        _check("every task is done", [task["completed"] for task in tasks], [True] * len(tasks)),
+    ]
+
+
+def _written(deal: Shown) -> Shown:
+    """What we write on a deal."""
+    return {name: deal["custom"].get(name) for name in ("invoice_number", "invoice_status")}
 
 
 def net_total(invoice: Shown) -> Decimal:

@@ -51,15 +51,19 @@ class AsanaSource(Subscribable):
             COMPLETED,
             {"task": BoardTask},
             known=("task.id", "task.completed_at"),
+            object="task",
             summary="a task is marked complete",
         ),
         EventSpec(
             CHANGED,
             {"task": BoardTask},
             known=("task.id", "task.updated_at"),
+            object="task",
             summary="one field of a task is changed",
         ),
-        EventSpec(DELETED, {"task": ObjectRef}, known=("task.id",), summary="a task is moved to the trash"),
+        EventSpec(
+            DELETED, {"task": ObjectRef}, known=("task.id",), object="task", summary="a task is moved to the trash"
+        ),
     )
     polling = Polling(every=timedelta(minutes=2))
     agrees_secrets = True

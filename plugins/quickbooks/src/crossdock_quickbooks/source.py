@@ -60,17 +60,32 @@ class QuickBooksSource(Source):
     connection: QuickBooksConnection
     events = (
         EventSpec(
-            INVOICE_PAID, {"invoice": IssuedInvoice}, known=("invoice.id",), summary="an invoice is paid in full"
+            INVOICE_PAID,
+            {"invoice": IssuedInvoice},
+            known=("invoice.id",),
+            object="invoice",
+            summary="an invoice is paid in full",
         ),
         EventSpec(
             INVOICE_UPDATED,
             {"invoice": IssuedInvoice},
             known=("invoice.id",),
+            object="invoice",
             summary="an invoice is made or changed, also by a payment",
         ),
-        EventSpec(INVOICE_VOIDED, {"invoice": IssuedInvoice}, known=("invoice.id",), summary="an invoice is voided"),
         EventSpec(
-            PAYMENT_CREATED, {"payment": Payment}, known=("payment.id",), summary="a customer's payment is booked"
+            INVOICE_VOIDED,
+            {"invoice": IssuedInvoice},
+            known=("invoice.id",),
+            object="invoice",
+            summary="an invoice is voided",
+        ),
+        EventSpec(
+            PAYMENT_CREATED,
+            {"payment": Payment},
+            known=("payment.id",),
+            object="payment",
+            summary="a customer's payment is booked",
         ),
     )
     # Calls are metered and rows are not, so each poll may go back further than usual.
