@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from crossdock import legs, origins, recorder, state
-from crossdock.journal import statements, store
+from crossdock.journal import hooks, statements, store
 from crossdock_sdk.redaction import Redactor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,9 +106,19 @@ def _no_redaction() -> None:
     Redactor.text = lambda self, text: text  # type: ignore[method-assign]
 
 
+def _no_registration() -> None:
+    hooks.StoredHook.expects = lambda self, now: True  # type: ignore[method-assign]
+    _replace("hooks", "agree_hook", "AND pending_until > :now AND", "AND")
+
+
+def _no_single_use() -> None:
+    _replace("hooks", "agree_hook", "AND secret IS NULL", "")
+
+
 _CRASHES = "tests/reliability/test_crashes.py::test_nothing_is_lost"
 _FOLLOWING = "core/tests/runtime/test_following.py"
 _CONTRACT = "core/tests/journal/test_performing.py"
+_HANDSHAKES = "core/tests/hooks/test_handshakes.py"
 MUTANTS = {
     "intent": Mutant(
         "an intent is committed before a write", _no_intent, (f"{_CRASHES}[first-http.replied-POST-task-1-kill]",)
@@ -167,6 +177,16 @@ MUTANTS = {
         "no secret is written",
         _no_redaction,
         ("core/tests/runtime/test_guards.py::test_a_secret_that_a_vendor_repeats_is_not_written",),
+    ),
+    "registration": Mutant(
+        "a handshake is taken while a registration is under way, and not after",
+        _no_registration,
+        (f"{_HANDSHAKES}::test_a_handshake_that_comes_too_late_is_refused",),
+    ),
+    "single-use": Mutant(
+        "a registration takes one secret",
+        _no_single_use,
+        (f"{_HANDSHAKES}::test_a_second_handshake_with_another_secret_is_refused_and_changes_nothing",),
     ),
 }
 

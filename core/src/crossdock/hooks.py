@@ -105,11 +105,11 @@ def compare(wanted: Sequence[Subscription], standing: Sequence[Subscription], ur
 
 
 def _missing(want: Subscription, others: Sequence[Subscription]) -> Line:
-    path = urlsplit(want.url).path.rstrip("/").rpartition("/webhooks/")[2]
+    _, mark, connection = want.url.rpartition("/webhooks/")
     for other in others:
-        if other.topic == want.topic and urlsplit(other.url).path.rstrip("/").endswith(f"/webhooks/{path}"):
-            at = other.url.partition("?")[0]
-            told = f"one stands for {at}; if that was this server, remove it with --url"
+        at, _, place = other.url.partition("?")[0].rstrip("/").rpartition(mark)
+        if other.topic == want.topic and at and place == connection:
+            told = f"one leads to {at}; if that was this server: crossdock hooks remove {connection} --url {at}"
             return Line("wrong url", want, told, want)
     return Line("missing", want, wanted=want)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crossdock.journal.base import JournalError
 from crossdock.vault import Vault, parse_keys
 
 HELLO = "x-beacon-secret"
@@ -66,6 +67,18 @@ async def test_a_replayed_handshake_is_refused_once_the_registration_is_done(coa
     assert await coast.synced() == [("register", "light.on", None)]
     (hook,) = coast.vendor.hooks
     assert (await coast.client.post(hook.url, headers={HELLO: hook.secret})).status_code == 401
+
+
+async def test_a_handshake_whose_secret_could_not_be_stored_is_not_answered(
+    coast: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: Any) -> bool:
+        raise JournalError("the disk is full")
+
+    url = await coast.under_way()
+    monkeypatch.setattr(coast.app.journal.hooks, "agree", full)
+    reply = await coast.client.post(url, headers={HELLO: "agreed-with-vendor"})
+    assert (reply.status_code, HELLO in reply.headers) == (503, False)
 
 
 async def test_a_refused_handshake_is_logged_without_what_it_brought(
