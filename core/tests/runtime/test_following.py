@@ -207,6 +207,28 @@ async def test_a_write_without_an_answer_may_have_made_it(house: Callable[..., A
         await check(h)
 
 
+async def test_a_receipt_that_comes_in_while_it_is_looked_for_is_found(
+    house: Callable[..., Any], vendor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house({"a": leg("blind.create")}, more=follower()) as h:
+        vendor.script["blind.create.apply"] = [AmbiguousError("lost")]
+        first = await h.win()
+        await h.rests(first, "in_doubt")
+        looked = h.app.journal.origin
+
+        async def overtaken(*about: Any) -> Any:
+            found = await looked(*about)
+            monkeypatch.setattr(h.app.journal, "origin", looked)
+            await h.operations.resolve(first, "a", "blind.create-1")
+            h.app.runner.wake()
+            await h.rests(first, "succeeded")
+            return found
+
+        monkeypatch.setattr(h.app.journal, "origin", overtaken)
+        await h.rests(await h.happens("thing.done", "blind.create-1"), "succeeded")
+        await check(h)
+
+
 async def test_a_doubt_that_began_after_the_event_came_keeps_nobody(house: Callable[..., Any], vendor: Any) -> None:
     async with house({"a": leg("blind.create")}, more=follower()) as h:
         vendor.script["blind.create.apply"] = [AmbiguousError("lost")]
