@@ -43,15 +43,19 @@ class Origins:
         """The origin with its receipts, a run to wait for, or why there is nothing to follow."""
         flow = job.program.flow
         about = _About(flow.follow or "", flow.source, job.program.spec.object, job.event.subject)
+        # Before the look for what is known to be made: a receipt that comes in between is found by one of the two.
+        maker = await self._maker(job, about)
         row = await self._newest(job, about)
-        if row is not None:
-            return self._awaited(about, row, made=True) if row.ended_at is None else await self._ended(job, about, row)
-        # Whoever has sent a write and has no answer may have made it: only its receipt will tell.
+        if row is None and maker is not None:
+            return self._awaited(about, maker, made=False)
+        if row is None:
+            return await self._strange(job, about)
+        return self._awaited(about, row, made=True) if row.ended_at is None else await self._ended(job, about, row)
+
+    async def _maker(self, job: Job, about: _About) -> RunRow | None:
+        """A run that had sent a write when the event came, and has no answer yet: only its receipt will tell."""
         actions = self.connections.actions_making(about.source, about.object)
-        row = await self.journal.making(about.source, about.object, about.flow, actions, job.event.received_at)
-        if row is not None:
-            return self._awaited(about, row, made=False)
-        return await self._strange(job, about)
+        return await self.journal.making(about.source, about.object, about.flow, actions, job.event.received_at)
 
     async def over(self, waits_for: str | None) -> bool:
         """Whether the run that this waits for has ended."""

@@ -206,13 +206,23 @@ class Stepper:
         row = job.row
         earlier: Earlier | RunRow | None = await self.journal.last_succeeded(row.flow, row.key)
         succeeded = earlier is not None
-        same = earlier is not None and earlier.fingerprint == fingerprint
+        same = earlier is not None and earlier.fingerprint == fingerprint and not await self._overwritten(job, earlier)
         if earlier is None:
             earlier = await self.journal.leaving(row.flow, row.key, row.root)
         if earlier is None:
             return None
         folded = fold(Run(earlier.id, earlier.root), await self.journal.steps(earlier.id))
         return {"run": earlier.id, "same": same, "succeeded": succeeded, "stands": list(_standing(folded))}
+
+    async def _overwritten(self, job: Job, earlier: Earlier | RunRow) -> bool:
+        """Whether something else has happened to the object since, and was written: what was may stand no more."""
+        before = await self.journal.run(earlier.id) if job.program.flow.follow else None
+        if before is None:
+            return False
+        event = job.event
+        return await self.journal.others_since(
+            job.row.key, event.connection, event.type, event.subject, before.event_seq
+        )
 
     def _connection_of(self, job: Job, work: Work) -> str | None:
         match work:

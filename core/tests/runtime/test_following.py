@@ -207,6 +207,28 @@ async def test_a_write_without_an_answer_may_have_made_it(house: Callable[..., A
         await check(h)
 
 
+async def test_a_receipt_that_comes_in_while_it_is_looked_for_is_found(
+    house: Callable[..., Any], vendor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house({"a": leg("blind.create")}, more=follower()) as h:
+        vendor.script["blind.create.apply"] = [AmbiguousError("lost")]
+        first = await h.win()
+        await h.rests(first, "in_doubt")
+        looked = h.app.journal.origin
+
+        async def overtaken(*about: Any) -> Any:
+            found = await looked(*about)
+            monkeypatch.setattr(h.app.journal, "origin", looked)
+            await h.operations.resolve(first, "a", "blind.create-1")
+            h.app.runner.wake()
+            await h.rests(first, "succeeded")
+            return found
+
+        monkeypatch.setattr(h.app.journal, "origin", overtaken)
+        await h.rests(await h.happens("thing.done", "blind.create-1"), "succeeded")
+        await check(h)
+
+
 async def test_a_doubt_that_began_after_the_event_came_keeps_nobody(house: Callable[..., Any], vendor: Any) -> None:
     async with house({"a": leg("blind.create")}, more=follower()) as h:
         vendor.script["blind.create.apply"] = [AmbiguousError("lost")]
@@ -267,9 +289,42 @@ async def test_a_payment_in_parts_then_whole_then_an_edit_then_taken_back(
         assert (await h.rests(await h.happens("thing.done", MADE))).status == "ignored"
         assert (await h.rests(await h.happens("thing.undone", MADE))).status == "succeeded"
         assert [call[2] for call in vendor.calls("put.update")] == ["done", "open"]
-        vendor.seen = {"state": "done twice"}
-        held = await h.rests(await h.happens("thing.done", MADE), "held")
+        anew = await h.happens("thing.done", MADE)
+        held = await h.rests(anew, "held")
         assert "by an earlier run of this key" in held.error["message"]
+        await h.operations.replay(anew)
+        h.app.runner.wake()
+        await h.rests(anew, "succeeded")
+        assert (await h.rests(await h.happens("thing.done", MADE))).status == "ignored"
+        assert [call[2] for call in vendor.calls("put.update")] == ["done", "open", "done"]
+        vendor.seen = {"state": "done twice"}
+        await h.rests(await h.happens("thing.done", MADE), "held")
+        await check(h)
+
+
+async def test_another_flow_for_the_same_event_makes_it_no_other_event(house: Callable[..., Any], vendor: Any) -> None:
+    beside = follower({"log": leg("key2.create", "{{ origin.a.id }}")}, again="allow")["g"]
+    async with house({"a": leg("key.create")}, more={"beside": beside} | follower()) as h:
+        await h.rests(await h.win(), "succeeded")
+        for _ in range(2):
+            logged = await h.happens("thing.done", MADE)
+            await h.rests(logged, "succeeded")
+        page = await h.app.journal.runs(flow="g")
+        last = await h.rests(page.items[0].id)
+        assert last.status == "ignored"
+        assert len(vendor.calls("key2.create")) == 2
+
+
+async def test_a_status_that_goes_back_and_forth_is_written_each_time_where_that_is_allowed(
+    house: Callable[..., Any], vendor: Any
+) -> None:
+    more = follower(again="allow")
+    more["back"] = follower({"status": leg("put.update", "open")}, when="v.thing.undone", again="allow")["g"]
+    async with house({"a": leg("key.create")}, more=more) as h:
+        await h.rests(await h.win(), "succeeded")
+        for event in ("done", "undone", "done", "undone"):
+            await h.rests(await h.happens(f"thing.{event}", MADE), "succeeded")
+        assert [call[2] for call in vendor.calls("put.update")] == ["done", "open", "done", "open"]
         await check(h)
 
 

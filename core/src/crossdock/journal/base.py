@@ -242,6 +242,10 @@ class Journal(Protocol):
         """The newest run of the key that succeeded, of events before `before_seq` if given; deleted ones too."""
         ...
 
+    async def others_since(self, key: str, connection: str, type_: str, subject: str, after: int) -> bool:
+        """Whether a run of this key succeeded for a later event than `after`, of another type and about the subject."""
+        ...
+
     async def leaving(self, flow: str, key: str, root: str) -> RunRow | None:
         """The newest ended run of the key, outside the replay chain `root`, that left something and has no replay."""
         ...

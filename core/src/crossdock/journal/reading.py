@@ -124,6 +124,11 @@ def last_succeeded(db: sqlite3.Connection, flow: str, key: str, before_seq: int 
     return None if row is None else Earlier(row["id"], row["root"], row["fingerprint"])
 
 
+def others_since(db: sqlite3.Connection, key: str, connection: str, type_: str, subject: str, after: int) -> bool:
+    values = {"key": key, "connection": connection, "type": type_, "subject": subject, "after": after}
+    return db.execute(_SQL["others_since"], values).fetchone() is not None
+
+
 def leaving(db: sqlite3.Connection, flow: str, key: str, root: str) -> RunRow | None:
     return _run_or_none(db, "leaving", {"flow": flow, "key": key, "root": root})
 

@@ -364,6 +364,9 @@ class SqliteJournal:
     async def last_succeeded(self, flow: str, key: str, before_seq: int | None = None) -> Earlier | None:
         return await self._read(reading.last_succeeded, flow, key, before_seq)
 
+    async def others_since(self, key: str, connection: str, type_: str, subject: str, after: int) -> bool:
+        return await self._read(reading.others_since, key, connection, type_, subject, after)
+
     async def leaving(self, flow: str, key: str, root: str) -> RunRow | None:
         return await self._read(reading.leaving, flow, key, root)
 

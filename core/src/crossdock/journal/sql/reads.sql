@@ -79,6 +79,12 @@ SELECT run_id, root, fingerprint, event_seq FROM past_successes
 WHERE flow = :flow AND key = :key AND event_seq < :before_seq
 ORDER BY event_seq DESC LIMIT 1;
 
+-- name: others_since
+SELECT 1 FROM runs JOIN events ON events.seq = runs.event_seq
+WHERE runs.key = :key AND runs.status = 'succeeded' AND runs.event_seq > :after
+  AND events.connection = :connection AND events.type <> :type AND events.subject = :subject
+LIMIT 1;
+
 -- name: leaving
 SELECT * FROM runs AS run
 WHERE flow = :flow AND key = :key AND leaves = 1 AND root <> :root
