@@ -48,6 +48,9 @@ def make_program(flow: Flow, registry: Registry, connectors: Mapping[str, str]) 
     spec = registry.event(connectors.get(flow.source, ""), flow.event)
     if spec is None:
         raise ProgramError(f"flow {flow.name}: {_missing(flow.source, flow.event, connectors)}")
+    if flow.follow and not spec.object:
+        # Without it every event would look like a stranger's.
+        raise ProgramError(f"flow {flow.name}: the installed connector does not say what {flow.when} is about")
     compiled = compile_flow(flow, registry, connectors)
     legs = []
     places = {leg.name: leg.leg.connection for leg in compiled.enabled}

@@ -352,3 +352,41 @@ async def test_who_waits_for_a_person_holds_up_only_those_that_wait_for_its_lock
         edit(h, "UPDATE runs SET waits_for = 'lock:v:another' WHERE no = 2")
         with pytest.raises(AssertionError, match=f"run {second} makes no progress: it is waiting"):
             await assert_nothing_lost(h.app.journal, {"v": Stall(vendor)}, failing=["v"])
+
+
+FOLLOWER = {"g": {"when": "v.thing.done", "follow": "f", "legs": {"status": leg("seen.update", "{{ origin.a.id }}")}}}
+
+
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ("DELETE FROM steps WHERE kind = 'origin'", "follows f, and wrote before it knew its origin"),
+        (
+            "UPDATE steps SET data = replace(data, 'key.create-1', 'key.create-9') WHERE kind = 'origin'",
+            "knows .* of a of its origin, which says",
+        ),
+        (
+            "UPDATE steps SET at = at + 60000000 WHERE kind = 'end' AND run_no = 1",
+            "wrote before its origin, run .*, had ended",
+        ),
+        ("UPDATE runs SET flow = 'other' WHERE no = 1", "follows a run of other, and its flow follows f"),
+    ],
+)
+async def test_a_run_that_followed_wrongly(house: Callable[..., Any], statement: str, what: str) -> None:
+    async with house({"a": leg("key.create")}, more=FOLLOWER) as h:
+        await h.rests(await h.win())
+        await h.rests(await h.happens("thing.done", "key.create-1"), "succeeded")
+        await check(h)
+        edit(h, statement)
+        await finds(h, what)
+
+
+async def test_a_run_that_found_no_origin_where_there_is_one(house: Callable[..., Any]) -> None:
+    async with house({"a": leg("key.create")}, more=FOLLOWER) as h:
+        maker = await h.win()
+        await h.rests(maker)
+        run = await h.happens("thing.done", "by-hand-9")
+        await h.rests(run, "ignored")
+        await check(h)
+        edit(h, "UPDATE steps SET data = replace(data, 'by-hand-9', 'key.create-1') WHERE kind = 'origin'")
+        await finds(h, f"run {run} found no origin, and run {maker} made thing key.create-1")

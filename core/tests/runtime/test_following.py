@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from crossdock.journal.base import RunRow
+from crossdock.program import ProgramError, make_program
 from crossdock.saga import reports
 from crossdock.testing import assert_nothing_lost
 from crossdock.web.views import detail
@@ -361,6 +362,16 @@ async def test_an_origin_without_its_payload_is_followed_all_the_same(house: Cal
         assert await h.app.journal.empty(h.app.now() + timedelta(days=1)) == 1
         assert (await h.state(second)).origin == whole.origin
         await check(h)
+
+
+async def test_a_connector_that_no_longer_says_what_an_event_is_about_makes_nobody_a_stranger(
+    house: Callable[..., Any],
+) -> None:
+    async with house({"a": leg("key.create")}, more=follower()) as h:
+        flow, registry = h.app.loaded.flows["g"].flow, h.app.registry
+        make_program(flow, registry, {"v": "scripted"})
+        with pytest.raises(ProgramError, match=r"does not say what v\.deal\.won is about"):
+            make_program(flow.model_copy(update={"when": "v.deal.won"}), registry, {"v": "scripted"})
 
 
 class CrashError(Exception):
