@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import hypothesis
 import mutants
 import pytest
 from crossdock_sdk.testing import serve
@@ -19,8 +20,12 @@ from starlette.routing import Route
 
 
 def pytest_configure() -> None:
-    """A run of the mutants takes one guard away."""
+    """A run of the mutants takes one guard away; how fast a machine is fails no test."""
     mutants.remove_guard()
+    hypothesis.settings.register_profile(
+        "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("any machine")
 
 
 @dataclass

@@ -237,6 +237,14 @@ async def test_a_delivery_is_repeated_until_it_is_taken() -> None:
     assert list(simulator.accepted) == [(url + "/hook", {"n": 1, "attempt": 3})]
 
 
+async def test_a_vendor_says_which_statuses_it_takes_for_a_yes() -> None:
+    simulator, receiver = Acme(), Receiver(204, 201, 200, 200)
+    async with serve(receiver.app) as url:
+        simulator.deliver(url + "/hook", {}, delays=(0, 0, 0), acknowledged=lambda status: status == 200)
+        await simulator.settle()
+    assert len(receiver.got) == 3
+
+
 async def test_a_delivery_to_nobody_is_given_up_after_its_last_try() -> None:
     simulator = Acme()
     simulator.deliver("http://127.0.0.1:1/hook", b"raw", delays=(0,))

@@ -10,11 +10,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from crossdock import legs, recorder, state
+from crossdock import legs, origins, recorder, state
 from crossdock.journal import statements, store
 from crossdock_sdk.redaction import Redactor
 
@@ -88,11 +88,26 @@ def _no_passing_over() -> None:
     _replace("desk", "due_alerts", "NOT IN (SELECT value FROM json_each(:but_for))", "IS NOT :but_for")
 
 
+def _no_wait_for_the_origin() -> None:
+    real = origins.Origins._newest
+
+    async def newest(self: Any, job: Any, about: Any) -> Any:
+        row = await real(self, job, about)
+        return replace(row, ended_at=row.ended_at or self.now()) if row else None
+
+    origins.Origins._newest = newest  # type: ignore[method-assign]
+
+
+def _no_doubt_about_the_origin() -> None:
+    _replace("reads", "making", "ended_at IS NULL", "FALSE")
+
+
 def _no_redaction() -> None:
     Redactor.text = lambda self, text: text  # type: ignore[method-assign]
 
 
 _CRASHES = "tests/reliability/test_crashes.py::test_nothing_is_lost"
+_FOLLOWING = "core/tests/runtime/test_following.py"
 _CONTRACT = "core/tests/journal/test_performing.py"
 MUTANTS = {
     "intent": Mutant(
@@ -137,6 +152,16 @@ MUTANTS = {
         "a notifier with its hands full keeps no other waiting",
         _no_passing_over,
         ("core/tests/test_alerts.py::test_a_long_backlog_of_one_notifier_is_taken_up_by_and_by_and_delays_no_other",),
+    ),
+    "origin": Mutant(
+        "nobody acts on half of what is made",
+        _no_wait_for_the_origin,
+        (f"{_FOLLOWING}::test_an_origin_under_way_is_waited_for_and_its_end_is_heard_at_once",),
+    ),
+    "maker": Mutant(
+        "what may have been made here is no stranger's",
+        _no_doubt_about_the_origin,
+        (f"{_FOLLOWING}::test_a_write_without_an_answer_may_have_made_it",),
     ),
     "redaction": Mutant(
         "no secret is written",

@@ -60,6 +60,11 @@ class Connections:
         found = self._registry.action(self._spec(name).connector, action)
         return self._part(name, f"action {action}", found)  # type: ignore[no-any-return]
 
+    def actions_making(self, name: str, object_: str) -> tuple[str, ...]:
+        """The actions of a connection whose receipts name objects of this kind, such as `books.invoice.create`."""
+        sink = self._registry.sinks.get(self._spec(name).connector)
+        return tuple(f"{name}.{action.name}" for action in sink.actions if action.object == object_) if sink else ()
+
     def account(self, name: str) -> str:
         """Which account at the vendor a connection writes into, as far as its settings tell."""
         return self._connection(name).account

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, count
 
-from crossdock_sdk import ConfigError, Event, Handshake, PayloadError, VerificationError, WebhookReply, WebhookRequest
+from crossdock_sdk import ConfigError, Event, PayloadError, VerificationError, WebhookReply, WebhookRequest
 from crossdock_sdk.crashpoints import reach
 
 from crossdock.config.compiled import CompiledFlow
 from crossdock.connections import Connections
+from crossdock.handshakes import Handshakes
 from crossdock.ids import run_id
-from crossdock.journal.base import Arrivals, Journal, NewEvent, NewRun
+from crossdock.journal.base import Arrivals, Journal, JournalError, NewEvent, NewRun
 from crossdock.mapping import MappingError
 from crossdock.metrics import RuntimeMetrics
 from crossdock.telemetry import RunTrace, Telemetry
@@ -55,6 +56,7 @@ class Intake:
         self,
         journal: Journal,
         connections: Connections,
+        handshakes: Handshakes,
         flows: Callable[[], Mapping[str, CompiledFlow]],
         telemetry: Telemetry,
         metrics: RuntimeMetrics,
@@ -63,6 +65,9 @@ class Intake:
     ) -> None:
         self._journal = journal
         self._connections = connections
+        self._handshakes = handshakes
+        self.heard: dict[str, datetime] = {}
+        """When each connection's newest delivery that was proven authentic came to this process."""
         self._flows = flows
         self._telemetry = telemetry
         self._metrics = metrics
@@ -99,11 +104,14 @@ class Intake:
                 raise RefusedError(404, "no such webhook") from None
             _log.error("a delivery to %s cannot be taken: %s", connection, error)
             raise RefusedError(503, "deliveries cannot be taken at the moment") from None
+        if source.agrees_secrets:
+            request = replace(request, secrets=await self._handshakes.secrets(connection, request))
         try:
             handshake = source.handshake(request)
             if handshake is not None:
-                return self._agree(handshake)
+                return Receiving(reply=await self._handshakes.agree(connection, request, handshake))
             source.verify(request)
+            self.heard[connection] = begun
             events = source.parse(request)
             poll = source.calls_for_poll(request)
             reply = source.acknowledgement(request)
@@ -113,6 +121,8 @@ class Intake:
         except PayloadError as error:
             _log.warning("a delivery to %s cannot be read: %s", connection, error)
             raise RefusedError(422, "the body is not what the vendor documents") from None
+        except JournalError:
+            raise
         except Exception:
             # A bug of the connector: the vendor shall deliver again, once it is mended.
             _log.exception("the connector of %s failed over a delivery", connection)
@@ -121,9 +131,6 @@ class Intake:
             await self._journal.polls.call(connection)
         taken = await self._accept_all(connection, events, trace, begun)
         return replace(taken, reply=reply)
-
-    def _agree(self, handshake: Handshake) -> Receiving:
-        raise VerificationError("a handshake came while no registration of ours is under way")
 
     async def _accept_all(
         self, connection: str, events: Sequence[Event], trace: RunTrace, begun: datetime

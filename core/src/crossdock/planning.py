@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from crossdock_sdk import EventSpec, Receipt, Record, jsonio
 from pydantic import ValidationError
 
-from crossdock.config.compiled import CompiledFlow, CompiledLeg
+from crossdock.config.compiled import CompiledCheck, CompiledFlow, CompiledLeg
+from crossdock.config.models import ORIGIN
+from crossdock.following import lack
 from crossdock.mapping import MappingError, Pending, Unknown
 from crossdock.mapping.guard import unmapped
 from crossdock.state import LegState, Phase, Run, unsettled
 
 Scope = dict[str, Any]
+ReceiptKinds = Callable[[str], type[Receipt] | None]
+"""The model of the receipt of an action, such as `books.invoice.create`; None where nothing brings it."""
+
+
+def no_receipts(do: str) -> type[Receipt] | None:
+    """For a flow that follows no other."""
+    return None
+
 
 _WORDS = {
     "missing": "is missing",
@@ -38,11 +48,13 @@ class Planned:
     """`inputs`: leg → input as it would be sent; `fingerprint`: equal for records that would be written alike.
 
     `changed`: the legs that stand since an earlier run, written with another input than they would be now.
+    `left_out`: the legs without which the run goes on, and why, for the origin has no receipt that they read.
     """
 
     inputs: dict[str, Any]
     fingerprint: str
     changed: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def restore(records: Mapping[str, Any], spec: EventSpec) -> Scope:
@@ -55,24 +67,42 @@ def restore(records: Mapping[str, Any], spec: EventSpec) -> Scope:
 
 
 class Known:
-    """What a run of one flow knows so far, under the names that expressions use: its records and its receipts.
+    """What a run of one flow knows so far, under the names that expressions use: records, origin and receipts.
 
     It is kept from step to step: to read all of it anew out of JSON would be a third of the work of a step.
     """
 
-    def __init__(self, flow: CompiledFlow, spec: EventSpec) -> None:
+    def __init__(self, flow: CompiledFlow, spec: EventSpec, receipts: ReceiptKinds = no_receipts) -> None:
         self.flow = flow
         self.spec = spec
+        self._kinds = receipts
+        self._origin: tuple[dict[str, Any], Scope] | None = None
         self._records: Mapping[str, Any] | None = None
         self._restored: Scope = {}
         self._receipts: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
 
     def records(self, run: Run) -> Scope:
-        """The records alone. Raises `PlanError`."""
+        """The records and what the run follows. Raises `PlanError`."""
         if self._records is None or run.records is not self._records:
             self._restored = restore(run.records or {}, self.spec)
             self._records = run.records
-        return dict(self._restored)
+        return self._restored | ({ORIGIN: self._followed(run)} if self.flow.flow.follow else {})
+
+    def _followed(self, run: Run) -> Scope | Pending:
+        if run.origin is None:
+            return Pending({}, after=ORIGIN)
+        if self._origin is None or self._origin[0] is not run.origin:
+            self._origin = run.origin, {name: self._known(**leg) for name, leg in run.origin["legs"].items()}
+        return self._origin[1]
+
+    def _known(self, do: str, receipt: dict[str, Any]) -> dict[str, Any]:
+        """A receipt of the origin with dates and instants as such again."""
+        kind = self._kinds(do)
+        try:
+            return _visible(kind.model_validate(receipt).model_dump()) if kind else receipt
+        except ValidationError:
+            told = f"the origin's receipt of {do} is of another version of its connector; put that back"
+            raise PlanError(told) from None
 
     def scope(self, run: Run) -> Scope:
         """The records and the receipts so far. Raises `PlanError`."""
@@ -97,33 +127,71 @@ def plan_run(known: Known, run: Run) -> Planned:
     flow, scope = known.flow, known.records(run)
     _guard(flow, known.spec, scope)
     receipts = {name: leg.receipt for name, leg in run.legs.items() if leg.receipt and leg.phase is Phase.APPLIED}
-    inputs = _inputs(flow, scope, receipts)
-    changed = tuple(leg.name for leg in flow.enabled if _changed(leg, run.leg(leg.name), inputs[leg.name]))
+    inputs, left_out = _inputs(flow, scope, receipts, run.origin)
+    changed = tuple(leg.name for leg in flow.enabled if _changed(leg, run.leg(leg.name), inputs.get(leg.name)))
     # Where what stands is not what would be written now, a person decides which of the two is right.
     for check in () if changed else flow.checks:
-        _hold(check, scope)
+        if not _moot(check, left_out, run.origin):
+            _hold(check, scope)
     shown = readable(inputs)
     # What an earlier run left must not make the same records look like others.
-    alone = readable(_inputs(flow, known.records(run), {})) if receipts else shown
-    return Planned(shown, hashlib.sha256(jsonio.canonical(alone)).hexdigest(), changed)
+    alone = readable(_inputs(flow, known.records(run), {}, run.origin)[0]) if receipts else shown
+    return Planned(shown, hashlib.sha256(jsonio.canonical(alone)).hexdigest(), changed, left_out)
 
 
-def _inputs(flow: CompiledFlow, scope: Scope, receipts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Leg → input, with what `receipts` tell; `scope` gets each leg as later legs and the checks see it."""
+def _inputs(
+    flow: CompiledFlow, scope: Scope, receipts: Mapping[str, dict[str, Any]], origin: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Leg → input, with what `receipts` tell, and leg → why it is left out.
+
+    `scope` gets each leg as later legs and the checks see it.
+    """
     inputs: dict[str, Any] = {}
+    left_out: dict[str, str] = {}
     for leg in flow.enabled:
         receipt = receipts.get(leg.name)
-        inputs[leg.name] = planned_input(leg, scope)
+        try:
+            inputs[leg.name] = planned_input(leg, scope)
+        except PlanError as error:
+            left_out[leg.name] = _without(flow, leg, left_out, origin, error)
+            continue
         told = {**inputs[leg.name], **_visible(receipt or {})}
         scope[leg.name] = told if receipt else Pending(told, after=leg.name)
-    return inputs
+    return inputs, left_out
 
 
-def _changed(leg: CompiledLeg, state: LegState, planned: dict[str, Any]) -> bool:
+def _without(
+    flow: CompiledFlow,
+    leg: CompiledLeg,
+    left_out: Mapping[str, str],
+    origin: Mapping[str, Any] | None,
+    error: PlanError,
+) -> str:
+    """Why a leg whose input cannot be computed is left out. Raises `PlanError` if it must be written."""
+    missing = lack(leg.template.reads, origin)
+    if missing is not None:
+        if missing.optional or (leg.leg.on_failure or flow.flow.on_failure) == "skip":
+            return missing.why
+        told = f"leg {leg.name} reads {ORIGIN}.{missing.leg}, and {missing.why}"
+        advice = "replay that run first, or let this leg have `on_failure: skip`"
+        raise PlanError(f"{told}; {advice}", leg=leg.name, field=f"{ORIGIN}.{missing.leg}") from None
+    read = next((path[0] for path in sorted(leg.template.reads) if path[0] in left_out), None)
+    if read is None:
+        raise error
+    return f"it reads {read}, which is left out"
+
+
+def _moot(check: CompiledCheck, left_out: Mapping[str, str], origin: Mapping[str, Any] | None) -> bool:
+    """Whether a check is about what the run does without."""
+    missing = lack(check.template.reads, origin)
+    return bool(check.roots & left_out.keys()) or (missing is not None and missing.optional)
+
+
+def _changed(leg: CompiledLeg, state: LegState, planned: dict[str, Any] | None) -> bool:
     kept = state.phase is Phase.APPLIED or unsettled(state)
     if not (state.inherited and kept and state.input is not None):
         return False
-    if _has_unknown(planned):
+    if planned is None or _has_unknown(planned):
         return True
     model = _model(leg)
     given = {name: value for name, value in planned.items() if name not in model.model_computed_fields}
@@ -148,7 +216,8 @@ def check_receipts(known: Known, leg: CompiledLeg, run: Run, receipt: Receipt) -
     if checks:
         scope = known.scope(run) | {leg.name: _visible(receipt.model_dump())}
         for check in checks:
-            _hold(check, scope)
+            if not _moot(check, run.left_out, run.origin):
+                _hold(check, scope)
 
 
 def planned_input(leg: CompiledLeg, scope: Mapping[str, Any]) -> dict[str, Any]:

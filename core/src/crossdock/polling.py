@@ -32,6 +32,11 @@ PATIENCE = timedelta(minutes=10)
 """How long a source may fail before a person is told: webhooks may be all that brings its events meanwhile."""
 
 
+SKEW = timedelta(minutes=1)
+"""How far a source without a start point is read back behind its first use: a vendor's clock is not ours, and many tell
+whole seconds."""
+
+
 class Poller:
     """Reads the sources of all flows that can be polled, each by one process at a time. `start`, then `stop`."""
 
@@ -133,7 +138,7 @@ class Poller:
         if self._begun.get(name) == account:
             return
         now = self._now()
-        since = settings.since or now
+        since = settings.since or now - SKEW
         # From nowhere to now there is nothing to read yet; only a start point in the past is worth asking for.
         due = now if settings.since else now + settings.every
         if await self._journal.polls.begin(name, account, since, due):

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crossdock_sdk import EventSpec
+from crossdock_sdk import EventSpec, Receipt
 from pydantic import ValidationError
 
 from crossdock.config.compiled import CompiledFlow, CompiledLeg, compile_flow
 from crossdock.config.models import Flow
 from crossdock.journal.base import Journal
 from crossdock.mapping import MappingError
+from crossdock.planning import ReceiptKinds, no_receipts
 from crossdock.plugins import Registry
 from crossdock.saga import LegPlan, Plan
 
@@ -31,6 +32,8 @@ class Program:
     compiled: CompiledFlow
     plan: Plan
     spec: EventSpec
+    receipts: ReceiptKinds = no_receipts
+    """The model of what an action answers, for the receipts of the run that the flow follows."""
 
     @property
     def flow(self) -> Flow:
@@ -56,7 +59,14 @@ def make_program(flow: Flow, registry: Registry, connectors: Mapping[str, str]) 
         # Within one system an object needs what it refers to; another system only quotes it.
         reads = frozenset(path[0] for path in leg.template.reads if places.get(path[0]) == leg.leg.connection)
         legs.append(LegPlan(leg.name, action.redo, on_failure, action.recovers(), action.verifies(), reads))
-    return Program(compiled, Plan(tuple(legs), flow.retry, flow.again), spec)
+    plan = Plan(tuple(legs), flow.retry, flow.again, follows=flow.follow is not None)
+
+    def receipts(do: str) -> type[Receipt] | None:
+        connection, _, action = do.partition(".")
+        found = registry.action(connectors.get(connection, ""), action)
+        return found.receipt if found else None
+
+    return Program(compiled, plan, spec, receipts)
 
 
 def _missing(connection: str, what: str, connectors: Mapping[str, str]) -> str:

@@ -26,11 +26,25 @@ from crossdock.journal.base import (
     RunUpdate,
     StoredEvent,
     connection_wait,
+    run_wait,
 )
 from crossdock.metrics import RuntimeMetrics
 from crossdock.planning import Known
 from crossdock.program import Program
-from crossdock.saga import Apply, Decision, End, MakePlan, Stop, Undo, Wait, culprit, decide, held_up, why_held
+from crossdock.saga import (
+    Apply,
+    Decision,
+    End,
+    MakePlan,
+    Stop,
+    Undo,
+    Wait,
+    culprit,
+    decide,
+    held_up,
+    next_look,
+    why_held,
+)
 from crossdock.state import Run, Status, evolve, fold, leaves, unsettled
 from crossdock.telemetry import PastSpan, RunTrace, Telemetry
 from crossdock.telemetry.story import run_span
@@ -67,7 +81,7 @@ class Job:
 
     def __post_init__(self) -> None:
         self.trace = RunTrace.decode(self.row.trace)
-        self.known = Known(self.program.compiled, self.program.spec)
+        self.known = Known(self.program.compiled, self.program.spec, self.program.receipts)
 
 
 @dataclass(slots=True)
@@ -275,6 +289,9 @@ def _update(job: Job, decision: Decision) -> RunUpdate:
             # What it waits for is not always what it will end with: a rollback may meet a closed connection.
             for held, why in held_up(job.run, until):
                 leg, error, pause = held or leg, why, connection_wait(_connection(job, held))
+            if (awaits := job.run.awaits) and next_look(job.run) == until:
+                pause = run_wait(awaits.run)
+                error = {"kind": "origin", "message": f"it follows run {awaits.run}, and waits for that to end"}
             return RunUpdate(str(status), due_at=until, error=error, leg=leg, waits_for=pause, release=True)
         case Stop(status, _):
             return RunUpdate(str(status), error=error or why_held(job.run), leg=leg, release=True)

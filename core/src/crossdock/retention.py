@@ -15,6 +15,8 @@ _log = logging.getLogger("crossdock.retention")
 
 KNOWN = timedelta(days=30)
 """An event is known again for at least so long, whatever else is pruned: longer than any vendor delivers it anew."""
+UNFINISHED = timedelta(days=1)
+"""So long a webhook's registration that broke off is kept, for the next `hooks sync` to take up."""
 FIRST = timedelta(minutes=1)
 """So long after its start a server looks first: what was left while it was down comes before."""
 EVERY = timedelta(hours=1)
@@ -73,6 +75,7 @@ class Keeper:
         runs = await self._all(lambda: journal.prune(runs_before, BATCH))
         events = await self._all(lambda: journal.forget_events(min(runs_before, now - KNOWN), EVENTS))
         await journal.forget_alerts(payloads_before)
+        await journal.hooks.forget(now - UNFINISHED)
         return Pruned(payloads, runs, events, await journal.give_back(spare))
 
     async def look(self) -> None:

@@ -20,11 +20,13 @@ from crossdock.circuits import Circuits
 from crossdock.config.load import Loaded, load
 from crossdock.config.problems import ConfigProblems
 from crossdock.connections import Connections
+from crossdock.handshakes import Handshakes
 from crossdock.ids import owner_id
 from crossdock.intake import Intake
 from crossdock.journal.opening import database_path, open_journal
 from crossdock.legs import Legs
 from crossdock.metrics import Readings, RuntimeMetrics
+from crossdock.origins import Origins
 from crossdock.plugins import Registry, load_plugins
 from crossdock.polling import Poller
 from crossdock.program import Programs
@@ -109,10 +111,12 @@ class Crossdock:
         caller = Caller(self.telemetry, self.metrics, self.now, self.rng, timeout, self.redactor.text)
         legs = Legs(self.journal, recorder, self.connections, caller, self.now)
         circuits = Circuits(self.journal, self.now)
-        self.stepper = Stepper(self.journal, recorder, circuits, self.connections, caller, legs, self.now)
+        origins = Origins(self.journal, self.connections, self.now)
+        self.stepper = Stepper(self.journal, recorder, circuits, self.connections, caller, legs, origins, self.now)
         self.intake = Intake(
             self.journal,
             self.connections,
+            Handshakes(self.journal, self._vault, self.redactor, self.now),
             lambda: self.loaded.flows,
             self.telemetry,
             self.metrics,

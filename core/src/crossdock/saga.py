@@ -26,6 +26,7 @@ from crossdock.state import (
     Tries,
     heritage,
     leaves,
+    leaves_behind,
     undecided,
     undone_unseen,
     unsettled,
@@ -38,6 +39,10 @@ STILL_ON_ITS_WAY = timedelta(seconds=5)
 at once could find nothing too soon."""
 LONGEST_PAUSE = timedelta(hours=1)
 """The longest that a vendor's `Retry-After` is heeded, before it is asked again."""
+FIRST_LOOK = timedelta(seconds=5)
+"""So long after it was found at work an origin is looked at again; its end is told at once."""
+LONGEST_LOOK = timedelta(hours=1)
+"""The longest pause between two looks at an origin."""
 JITTER = Decimal("0.2")
 """A wait is lengthened by up to this share, so that runs that failed together do not return together."""
 
@@ -77,6 +82,13 @@ class Plan:
     legs: tuple[LegPlan, ...]
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     again: Again = "hold"
+    follows: bool = False
+    """Whether it is about what a run of another flow made."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindOrigin:
+    """Look up which run made what the event is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +161,7 @@ class End:
     alert: bool
 
 
-Work = Inherit | Verify | Hydrate | MakePlan | Apply | Recover | Undo
+Work = Inherit | Verify | FindOrigin | Hydrate | MakePlan | Apply | Recover | Undo
 Decision = Work | Wait | Stop | End
 
 
@@ -232,13 +244,25 @@ def _read(plan: Plan, run: Run, now: datetime) -> Decision:
     due = _due(plan, run.read_tries)
     if due and now < due:
         return Wait(due, Status.WAITING)
+    if plan.follows and run.origin is None:
+        # Before the record is read: what nobody here made costs no call, and what is read after a wait is new.
+        look = next_look(run)
+        return Wait(look, Status.WAITING) if look and now < look else FindOrigin()
     return Hydrate() if run.records is None else MakePlan()
+
+
+def next_look(run: Run) -> datetime | None:
+    """When a run that waits for its origin looks again by itself; None: at once."""
+    if run.awaits is None or run.awaits.at is None:
+        return None
+    grown = FIRST_LOOK * int(4 ** min(run.awaits.looks - 1, 9))
+    return run.awaits.at + min(grown, LONGEST_LOOK)
 
 
 def _forward(plan: Plan, run: Run, now: datetime) -> Decision:
     for leg in plan.legs:
         state = run.leg(leg.name)
-        if state.phase is Phase.APPLIED:
+        if state.phase is Phase.APPLIED or (leg.name in run.left_out and not leaves_behind(state)):
             continue
         if _open(plan, state):
             return _try(plan, run, leg, now)
@@ -253,7 +277,8 @@ def _forward(plan: Plan, run: Run, now: datetime) -> Decision:
         clearing = _clear(plan, run, leg, now)
         if clearing is not None:
             return clearing
-    skipped = any(run.leg(leg.name).phase is not Phase.APPLIED for leg in plan.legs)
+    wanted = (leg.name for leg in plan.legs if leg.name not in run.left_out)
+    skipped = any(run.leg(name).phase is not Phase.APPLIED for name in wanted)
     return End(Status.SUCCEEDED, alert=skipped)
 
 
@@ -403,10 +428,11 @@ def culprit(plan: Plan, run: Run) -> str | None:
 def reports(plan: Plan, run: Run) -> tuple[LegReport, ...]:
     """What stands and what does not, leg by leg, for an alert or a page."""
     outside = (LegPlan(name, Redo.UPSERT) for name in strays(plan, run))
-    return tuple(_report(plan, leg, run.leg(leg.name)) for leg in (*plan.legs, *outside))
+    return tuple(_report(plan, leg, run) for leg in (*plan.legs, *outside))
 
 
-def _report(plan: Plan, leg: LegPlan, state: LegState) -> LegReport:
+def _report(plan: Plan, leg: LegPlan, run: Run) -> LegReport:
+    state = run.leg(leg.name)
     receipt = state.receipt or {}
     words = {
         Phase.APPLIED: "stands",
@@ -425,6 +451,8 @@ def _report(plan: Plan, leg: LegPlan, state: LegState) -> LegReport:
     if word == "failed" and leg.on_failure == "skip":
         word = "skipped"
     note = str(state.error["message"]) if state.error else None
+    if word == "not reached" and leg.name in run.left_out:
+        word, note = "skipped", run.left_out[leg.name]
     if unseen:
         note = f"whether it was undone is not known: {note}" if note else "it is being undone"
     if state.phase is Phase.KEPT:

@@ -28,7 +28,7 @@ class Settings(BaseModel):
         default=None, description="encrypts OAuth tokens; without it a key file is made beside the database"
     )
     admin_token: SecretStr | None = Field(default=None, description="opens the API: Authorization: Bearer …")
-    public_url: str | None = Field(default=None, description="how people reach this server, for links in alerts")
+    public_url: str | None = Field(default=None, description="how people and vendors reach this server")
     concurrency: int = Field(default=32, ge=1, le=1000, description="runs performed at once")
     max_body: int = Field(default=1_048_576, ge=1024, description="largest webhook body taken, in bytes")
     grace: float = Field(default=25, ge=0, le=600, description="seconds that steps in hand have to finish at a stop")

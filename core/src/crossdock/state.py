@@ -126,6 +126,15 @@ class LegState(msgspec.Struct, frozen=True):
     """What stands amiss is to be undone first, and then written anew."""
 
 
+class Awaits(msgspec.Struct, frozen=True):
+    """An unfinished run that made what this one is about, or may have made it; `at` None: look again at once."""
+
+    run: str
+    at: datetime | None
+    looks: int = 1
+    made: bool = True
+
+
 class Run(msgspec.Struct, frozen=True):
     """One run, folded from its checkpoints."""
 
@@ -143,6 +152,13 @@ class Run(msgspec.Struct, frozen=True):
     """Connection → the account at the vendor in which this run reads and writes."""
     changed: tuple[str, ...] = ()
     """Legs that stand since an earlier run, as it wrote them: the flow would write something else now."""
+    origin: dict[str, Any] | None = None
+    """Of a flow that follows another: the run that made what this one is about, with its receipts by leg."""
+    followed: str | None = None
+    """The origin of the run that this one replays."""
+    awaits: Awaits | None = None
+    left_out: Mapping[str, str] = {}
+    """Legs that are not written, and why: the origin has no receipt that they read, and need not have one."""
     error: dict[str, Any] | None = None
     cancelled: bool = False
     alerted: str | None = None
@@ -239,9 +255,26 @@ def _planned(run: Run, step: Step) -> Run:
         planned_inputs=step.data.get("inputs", {}),
         again=step.data.get("again"),
         changed=tuple(step.data.get("changed", ())),
+        left_out=step.data.get("left_out", {}),
         read_tries=Tries(),
         error=None,
     )
+
+
+def _traced(run: Run, step: Step) -> Run:
+    if step.phase == "failed":
+        return _read_failed(run, step)
+    if step.phase == "awaited":
+        name = step.data["run"]
+        looks = run.awaits.looks + 1 if run.awaits and run.awaits.run == name else 1
+        return replace(run, awaits=Awaits(name, step.at, looks, step.data["made"]))
+    accounts = {**step.data.get("accounts", {}), **run.accounts}
+    return replace(run, origin=dict(step.data), awaits=None, accounts=accounts, read_tries=Tries(), error=None)
+
+
+def _awaited(run: Run, _: Step) -> Run:
+    """What it waited for has ended."""
+    return replace(run, awaits=replace(run.awaits, at=None)) if run.awaits else run
 
 
 def _applied(run: Run, step: Step) -> Run:
@@ -347,7 +380,7 @@ def _verified(run: Run, step: Step) -> Run:
 def _inherited(run: Run, step: Step) -> Run:
     name = step.leg
     if name is None:
-        return replace(run, inherited=True)
+        return replace(run, inherited=True, followed=step.data.get("origin"))
     leg = replace(run.leg(name), generation=int(step.data["generation"]), inherited=True)
     leg = replace(leg, do=step.data.get("do"), account=step.data.get("account"))
     if step.phase == "stands":
@@ -384,7 +417,7 @@ def _person_acted(run: Run, step: Step) -> Run:
         legs = {name: replace(leg, tries=replace(leg.tries, at=None)) for name, leg in run.legs.items()}
         return replace(run, legs=legs, cancelled=True, stopped=None, alerted=None)
     legs = {n: _retried(leg) for n, leg in run.legs.items()}
-    moved = replace(run, legs=legs, stopped=None, alerted=None, again=None, changed=())
+    moved = _awaited(replace(run, legs=legs, stopped=None, alerted=None, again=None, changed=()), step)
     return replace(moved, read_tries=Tries(), error=None)
 
 
@@ -404,6 +437,8 @@ def _stopped(run: Run, step: Step) -> Run:
 
 
 _EVOLVE = {
+    "origin": _traced,
+    "awaited": _awaited,
     "hydrate": _hydrated,
     "plan": _planned,
     "apply": _applied,
@@ -463,7 +498,12 @@ def heritage(run: Run) -> tuple[Heritage, ...]:
 
 def leaves(run: Run) -> bool:
     """Whether anything that this run wrote stands, or may stand."""
-    return any(item.phase != "fresh" for item in heritage(run))
+    return any(map(leaves_behind, run.legs.values()))
+
+
+def leaves_behind(leg: LegState) -> bool:
+    """Whether anything that this leg wrote stands, or may stand."""
+    return _heritage("", leg).phase != "fresh"
 
 
 def _heritage(name: str, leg: LegState) -> Heritage:

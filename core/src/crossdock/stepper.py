@@ -33,12 +33,14 @@ from crossdock.journal.base import (
 )
 from crossdock.legs import Legs, uses
 from crossdock.logs import bind
+from crossdock.origins import Origins
 from crossdock.planning import PlanError, plan_run
 from crossdock.program import ProgramError
 from crossdock.recorder import Job, Outcome, Recorder
 from crossdock.saga import (
     Apply,
     Decision,
+    FindOrigin,
     Hydrate,
     Inherit,
     MakePlan,
@@ -62,6 +64,7 @@ class Stepper:
     connections: Connections
     caller: Caller
     legs: Legs
+    origins: Origins
     now: Callable[[], datetime]
 
     async def perform(self, job: Job, work: Work) -> Decision | None:
@@ -117,6 +120,8 @@ class Stepper:
                 return await self._inherit(job)
             case Verify(leg):
                 return await self.legs.verify(job, job.program.leg(leg))
+            case FindOrigin():
+                return Outcome(await self.origins.find(job))
             case Hydrate():
                 return await self._hydrate(job)
             case MakePlan():
@@ -137,10 +142,12 @@ class Stepper:
             return Outcome(
                 Checkpoint("plan", None, "failed", {"error": {"kind": "mapping", "message": gone}}, self.now())
             )
-        items = heritage(fold(Run(id=parent_id, root=job.row.root, replay_of=parent.replay_of), steps))
+        before = fold(Run(id=parent_id, root=job.row.root, replay_of=parent.replay_of), steps)
+        items, followed = heritage(before), (before.origin or {}).get("run") or before.followed
         inherited = [_inherit_checkpoint(item, self.now()) for item in items]
         strayed = self._strayed(job, parent_id, items)
-        done = Checkpoint("inherit", None, "done", {"run": parent_id}, self.now())
+        facts = {"run": parent_id} | ({"origin": followed} if followed else {})
+        done = Checkpoint("inherit", None, "done", facts, self.now())
         if strayed:
             await self.recorder.append(job, [*inherited, done], RunUpdate(str(Status.RUNNING)))
             return Outcome(Checkpoint("plan", None, "failed", strayed, self.now()))
@@ -192,6 +199,7 @@ class Stepper:
         data: dict[str, Any] = {"inputs": planned.inputs, "fingerprint": planned.fingerprint}
         data |= {"again": again} if again else {}
         data |= {"changed": list(planned.changed)} if planned.changed else {}
+        data |= {"left_out": dict(planned.left_out)} if planned.left_out else {}
         return Outcome(Checkpoint("plan", None, "done", data, self.now()))
 
     async def _earlier(self, job: Job, fingerprint: str) -> dict[str, Any] | None:
@@ -228,6 +236,8 @@ def _named(work: Work) -> tuple[str, str | None]:
             return "verify", leg
         case MakePlan():
             return "plan", None
+        case FindOrigin():
+            return "origin", None
         case _:
             return type(work).__name__.lower(), None
 

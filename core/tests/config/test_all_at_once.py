@@ -203,8 +203,6 @@ def test_a_thing_of_the_wrong_sort_hides_no_field(
             "supervise (approval of the first runs before they write)",
         ),
         ("    notify: [alerts]", "    approve: always", "approve (approval before the first write)"),
-        ("    notify: [alerts]", "    follow: other", "follow (a flow about what another flow made)"),
-        ("connector: pager,", "connector: pager, poll: 60s,", "poll (asking a vendor for events instead of"),
     ],
 )
 def test_a_key_of_a_later_version_is_no_typo(

@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crossdock.journal.base import Claim, LeaseLost, LockHeld, NewRun, ObjectUse, RunUpdate, connection_wait
+from crossdock.journal.base import (
+    Checkpoint,
+    Claim,
+    LeaseLost,
+    LockHeld,
+    NewRun,
+    ObjectUse,
+    RunUpdate,
+    connection_wait,
+    run_wait,
+)
 
 
 async def test_the_longest_due_run_is_claimed_first(world: Any) -> None:
@@ -340,6 +350,58 @@ async def test_objects_are_shared_until_their_effect_is_taken_back(world: Any) -
     assert await journal.origin("books", "customer", "58", "g") is None
 
 
+async def test_the_end_of_a_run_wakes_who_waits_for_it(world: Any) -> None:
+    awaited, waiter, other = [await world.begin(key) for key in "abc"]
+    late = world.clock() + timedelta(hours=1)
+    for run, waits_for in ((waiter, awaited), (other, waiter)):
+        await world.write(run, "waiting", waits_for=run_wait(waits_for.row.id), due_at=late, release=True)
+    assert await world.claim_ids() == []
+    await world.end(awaited)
+    assert await world.claim_ids() == [waiter.row.id]
+
+
+@pytest.mark.parametrize("gone", [True, False])
+async def test_a_run_that_waits_for_one_that_has_ended_already_goes_on_at_once(world: Any, gone: bool) -> None:
+    awaited, waiter = await world.begin("a"), await world.begin("b")
+    await world.end(awaited)
+    late = world.clock() + timedelta(hours=1)
+    name = "pruned" if gone else awaited.row.id
+    await world.write(waiter, "waiting", waits_for=run_wait(name), due_at=late, release=True)
+    assert await world.claim_ids() == [waiter.row.id]
+
+
+@pytest.mark.parametrize("kind", [("apply", "intent"), ("inherit", "doubt")])
+async def test_who_may_have_made_something_is_known_until_its_receipt_is(world: Any, kind: tuple[str, str]) -> None:
+    async def making(**other: Any) -> str | None:
+        asked = {
+            "connection": "books",
+            "object_": "invoice",
+            "flow": "f",
+            "actions": ["books.invoice.create"],
+            "before": world.clock(),
+        }
+        row = await world.journal.making(**asked | other)
+        return row.id if row else None
+
+    maker = await world.begin("a")
+    assert await making() is None
+    sent = Checkpoint(kind[0], "invoice", kind[1], {"do": "books.invoice.create"}, world.clock())
+    await world.write(maker, "running", sent)
+    assert await making() == maker.row.id
+    assert await making(before=world.clock() - timedelta(seconds=1)) is None
+    assert await making(actions=["books.customer.create"]) is None
+    assert await making(flow="g") is None
+    await world.write(maker, objects_used=[ObjectUse("books", "invoice", "7", "another leg")])
+    assert await making() == maker.row.id
+    await world.write(maker, objects_used=[ObjectUse("books", "invoice", "8", "invoice")])
+    assert await making() is None
+    unknown = await world.begin("b")
+    await world.write(unknown, "running", sent)
+    assert await making() == unknown.row.id
+    await world.end(unknown, "rolled_back")
+    assert await making() is None
+
+
 async def test_a_replay_is_no_other_user(world: Any) -> None:
     customer = ObjectUse("books", "customer", "58", "customer")
     first = await world.begin()
@@ -372,10 +434,13 @@ async def test_runs_behind_one_that_waits_for_a_person_are_named(world: Any) -> 
     await world.write(head, "in_doubt", acquire=["books:customer acme"], release=True)
     other = await world.begin("b")
     await world.write(other, "waiting", waits_for="books:customer acme", release=True)
+    follower = await world.begin("d")
+    await world.write(follower, "waiting", waits_for=run_wait("r1"), release=True)
     free = await world.begin("c")
     blocked = await world.journal.blocked()
     assert {(b.row.id, b.behind, b.behind_status) for b in blocked} == {
         ("r2", "r1", "in_doubt"),
         (other.row.id, "r1", "in_doubt"),
+        (follower.row.id, "r1", "in_doubt"),
     }
     assert free.row.id not in {b.row.id for b in blocked}

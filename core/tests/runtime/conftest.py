@@ -25,7 +25,7 @@ AT_REST = ("succeeded", "rolled_back", "dead", "ignored", "cancelled", "held", "
 
 @dataclass
 class House:
-    """One application with one flow, `f`."""
+    """One application with the flow `f`, and others perhaps."""
 
     app: Crossdock
     vendor: Vendor
@@ -44,14 +44,20 @@ class House:
         assert await self.app.reload() == ()
 
     async def win(self, key: str = "1") -> str:
+        return await self.happens("deal.won", key)
+
+    async def happens(self, kind: str, subject: str) -> str:
+        """Have an event delivered; the first run that it starts."""
         self.events += 1
-        event = Event("deal.won", f"e{self.events}", key, {"deal": {"id": key}})
+        event = Event(kind, f"e{self.events}", subject, {kind.partition(".")[0]: {"id": subject}})
         taken = await self.app.intake.accept("v", [event], self.app.telemetry.new_trace())
         self.app.runner.wake()
         return taken.runs[0]
 
     async def replay(self, run: str) -> str:
-        row = await self.operations.replay(run, self.app.loaded.flows["f"].plan_hash)
+        before = await self.app.journal.run(run)
+        assert before is not None
+        row = await self.operations.replay(run, self.app.loaded.flows[before.flow].plan_hash)
         self.app.runner.wake()
         return row.id
 
@@ -63,6 +69,14 @@ class House:
                 assert row is not None
                 if row.status in (statuses or AT_REST) and row.owner is None:
                     return row
+                await asyncio.sleep(0.01)
+
+    async def rests_with(self, made: str) -> None:
+        """Wait until a run has written down that it made this."""
+        async with asyncio.timeout(20):
+            while True:
+                if await self.app.journal.origin("v", "thing", made, "f") is not None:
+                    return
                 await asyncio.sleep(0.01)
 
     async def come_to(self, runs: Sequence[str], status: str) -> None:
@@ -108,14 +122,19 @@ def vendor() -> Vendor:
 
 @pytest.fixture
 def house(vendor: Vendor, tmp_path: Path) -> Callable[..., Any]:
-    """`async with house({"a": leg("key.create")}, again="allow") as h`; `names` are its connections."""
+    """`async with house({"a": leg("key.create")}, again="allow") as h`.
+
+    `names` are its connections, `more` its other flows.
+    """
 
     @asynccontextmanager
-    async def opened(legs: dict[str, Any], names: tuple[str, ...] = ("v",), **flow: Any) -> Any:
+    async def opened(
+        legs: dict[str, Any], names: tuple[str, ...] = ("v",), more: dict[str, Any] | None = None, **flow: Any
+    ) -> Any:
         retry = {"attempts": 2, "first": "50ms", "factor": 1, "max": "100ms"}
         body = {"when": "v.deal.won", "key": "{{ deal.id }}", "legs": legs, "notify": ["v"], "retry": retry} | flow
         connections = {name: {"connector": "scripted", "base_url": "http://127.0.0.1:9"} for name in names}
-        routing = {"version": 1, "connections": connections, "flows": {"f": body}}
+        routing = {"version": 1, "connections": connections, "flows": {"f": body} | (more or {})}
         settings = Settings(config=tmp_path / "crossdock.yaml", database_url=f"sqlite:///{tmp_path / 'c.db'}", watch=0)
         registry: Registry = load_plugins(extra=[Plugin(vendor)], entry_points=())
         h = House(Crossdock(settings, env={}, registry=registry), vendor, routing)

@@ -44,7 +44,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from scripted import Plugin, Stall, Vendor, leg
 
 LEASE = timedelta(seconds=150)
-ACTIONS = ("key.create", "locked.create", "looked.create", "blind.create", "put.update")
+ACTIONS = ("key.create", "locked.create", "looked.create", "blind.create", "put.update", "seen.update", "key2.create")
 BEFORE = {
     "transient": lambda: TransientError("busy", status=429),
     "throttled": lambda: ThrottledError("not sent", retry_after=3),
@@ -63,7 +63,8 @@ MOMENTS = st.one_of(
     st.tuples(st.sampled_from([f"{action}.undo.before" for action in ACTIONS]), st.sampled_from(sorted(BEFORE))),
     st.tuples(st.sampled_from([f"{action}.undo" for action in ACTIONS]), st.sampled_from(sorted(AFTER))),
     st.tuples(
-        st.sampled_from(["hydrate", "looked.create.recover", "key.create.exists"]), st.sampled_from(sorted(READS))
+        st.sampled_from(["hydrate", "look", "looked.create.recover", "key.create.exists"]),
+        st.sampled_from(sorted(READS)),
     ),
 )
 INDEX = st.integers(0, 10_000)
@@ -99,6 +100,17 @@ class Machine(RuleBasedStateMachine):
             "notify": ["v"],
             "retry": {"attempts": 2, "first": "1s", "factor": 2, "max": "5s"},
         }
+        self.follower = {
+            "when": "v.thing.done",
+            "follow": "f",
+            "legs": {
+                "x": leg("seen.update", "{{ origin.a.id }}"),
+                "y": leg("key2.create", "{{ origin.c.id }}"),
+                "z": leg("key2.create", "{{ origin.e.id }}", enabled=False),
+            },
+            "notify": ["v"],
+            "retry": self.flow["retry"],
+        }
         self.delivered: list[tuple[Event, datetime]] = []
         self.number = 0
         self.accepted: set[str] = set()
@@ -127,6 +139,15 @@ class Machine(RuleBasedStateMachine):
         events = [self.event(key) for _ in range(1 + twice)]
         self.delivered += [(event, self.now) for event in events]
         self.wait(self.take(events[::-1]))
+
+    @rule(which=INDEX, by_hand=st.booleans())
+    def change(self, which: int, by_hand: bool) -> None:
+        """Something happens to what a run has made, or to what a person made by hand."""
+        things = sorted(self.vendor.standing)
+        thing = "by hand" if by_hand or not things else things[which % len(things)]
+        event = self.event(thing, "thing.done")
+        self.delivered.append((event, self.now))
+        self.wait(self.take([event]))
 
     @precondition(lambda self: self.delivered)
     @rule(which=INDEX)
@@ -182,9 +203,9 @@ class Machine(RuleBasedStateMachine):
         if stories:
             self.wait(self.act(stories[which % len(stories)], wish))
 
-    @rule(leg_=st.sampled_from("cde"), enabled=st.booleans())
+    @rule(leg_=st.sampled_from("cdexyz"), enabled=st.booleans())
     def reconfigure(self, leg_: str, enabled: bool) -> None:
-        self.flow["legs"][leg_]["enabled"] = enabled
+        (self.flow if leg_ in self.flow["legs"] else self.follower)["legs"][leg_]["enabled"] = enabled
         self.write()
         assert self.wait(self.app.reload()) == ()
 
@@ -196,13 +217,13 @@ class Machine(RuleBasedStateMachine):
     def wait(self, work: Awaitable[Any]) -> Any:
         return self.loop.run_until_complete(asyncio.wait_for(work, 20))
 
-    def event(self, key: str) -> Event:
+    def event(self, key: str, kind: str = "deal.won") -> Event:
         self.number += 1
-        return Event("deal.won", f"event {self.number}", key, {"deal": {"id": key}})
+        return Event(kind, f"event {self.number}", key, {kind.partition(".")[0]: {"id": key}})
 
     def write(self) -> None:
         connections = {"v": {"connector": "scripted", "base_url": "http://127.0.0.1:9"}}
-        routing = {"version": 1, "connections": connections, "flows": {"f": self.flow}}
+        routing = {"version": 1, "connections": connections, "flows": {"f": self.flow, "g": self.follower}}
         (self.folder / "crossdock.yaml").write_text(yaml.safe_dump(routing, sort_keys=False))
 
     async def boot(self) -> Crossdock:
@@ -253,7 +274,7 @@ class Machine(RuleBasedStateMachine):
         operations = Operations(self.app.journal, lambda: self.now, self.app.rng)
         try:
             if wish == "replay":
-                row = await operations.replay(story.row.id, self.app.loaded.flows["f"].plan_hash)
+                row = await operations.replay(story.row.id, self.app.loaded.flows[story.row.flow].plan_hash)
                 self.accepted.add(row.id)
             elif wish == "cancel":
                 await operations.cancel(story.row.id)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 from crossdock.journal.base import PollLost
 from crossdock.plugins import load_plugins
-from crossdock.polling import PATIENCE
+from crossdock.polling import PATIENCE, SKEW
 from crossdock.runtime import Crossdock
 from crossdock.settings import Settings
 from crossdock_sdk import (
@@ -182,7 +182,7 @@ async def test_a_source_is_first_polled_after_its_pace_from_when_it_was_first_us
         assert desk.asked == []
         await o.look(seconds=60)
         [asked] = desk.asked
-        assert (asked.cursor, asked.since, asked.events) == (None, START, frozenset({"ticket.made"}))
+        assert (asked.cursor, asked.since, asked.events) == (None, START - SKEW, frozenset({"ticket.made"}))
 
 
 async def test_a_start_point_in_the_past_is_read_at_once_and_what_happened_before_it_starts_nothing(

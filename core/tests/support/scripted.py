@@ -37,6 +37,13 @@ class Thing(Record):
     ref: str | None = None
 
 
+class Seen(Record):
+    """A thing that was made, as an event about it finds it."""
+
+    id: str
+    state: str = "done"
+
+
 class Made(Receipt):
     number: str = ""
 
@@ -55,6 +62,7 @@ class Vendor:
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     script: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     deal: dict[str, Any] = field(default_factory=dict)
+    seen: dict[str, Any] = field(default_factory=dict)
     alerts: list[Alert] = field(default_factory=list)
     told: asyncio.Event = field(default_factory=asyncio.Event)
     made: int = 0
@@ -84,7 +92,11 @@ class ScriptedConnection(Connection):
 
 class ScriptedSource(Source):
     connection_class = ScriptedConnection
-    events = (EventSpec("deal.won", {"deal": Deal}, ("deal.id",)),)
+    events = (
+        EventSpec("deal.won", {"deal": Deal}, ("deal.id",)),
+        EventSpec("thing.done", {"thing": Seen}, ("thing.id",), object="thing"),
+        EventSpec("thing.undone", {"thing": Seen}, ("thing.id",), object="thing"),
+    )
 
     def verify(self, request: Any) -> None:
         """Deliveries come from the test itself."""
@@ -94,6 +106,10 @@ class ScriptedSource(Source):
 
     async def hydrate(self, event: Event) -> dict[str, Record]:
         vendor = self.connection.vendor
+        if event.type != "deal.won":
+            vendor.asked.append((event.type, "read", event.subject))
+            await vendor.play("look")
+            return {"thing": Seen.model_validate({"id": event.subject, **vendor.seen})}
         await vendor.play("hydrate")
         return {"deal": Deal.model_validate({"id": event.subject, **vendor.deal})}
 

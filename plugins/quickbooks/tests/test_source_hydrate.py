@@ -12,7 +12,16 @@ import pytest
 from crossdock_quickbooks import records
 from crossdock_quickbooks.simulator import QuickBooksSimulator
 from crossdock_quickbooks.source import QuickBooksSource
-from crossdock_sdk import Event, EventVoid, IssuedInvoice, NotFoundError, Payment, RejectedError, TransientError
+from crossdock_sdk import (
+    Event,
+    EventVoid,
+    IssuedInvoice,
+    NotFoundError,
+    Payment,
+    RejectedError,
+    ThrottledError,
+    TransientError,
+)
 from crossdock_sdk.testing import Fault
 
 
@@ -155,10 +164,34 @@ async def test_a_reading_that_may_be_older_than_the_change_is_no_proof(
         await source.hydrate(late)
 
 
+async def test_an_invoice_is_read_once_the_second_of_its_change_is_over(
+    source: QuickBooksSource, books: QuickBooksSimulator, invoice: Callable[..., str], clock: Any
+) -> None:
+    ident = invoice()
+    before = replace(told("invoice.paid", ident), occurred_at=clock() + timedelta(seconds=0.2))
+    clock.pass_by(seconds=0.5)
+    with pytest.raises(ThrottledError, match=f"invoice {ident} may change again within the same second") as caught:
+        await source.hydrate(before)
+    assert caught.value.retry_after == 3.5
+    assert not [r for r in books.requests if "/invoice/" in r["path"]]
+    # Paid in the same second: both changes have one id.
+    await books.trigger("payment.create", {"invoice": ident})
+    clock.pass_by(seconds=3.5)
+    assert "invoice" in await source.hydrate(before)
+
+
+async def test_a_clock_that_is_far_off_holds_nothing_up(
+    source: QuickBooksSource, invoice: Callable[..., str], clock: Any
+) -> None:
+    future = replace(told("invoice.updated", invoice()), occurred_at=clock() + timedelta(hours=1))
+    assert "invoice" in await source.hydrate(future)
+
+
 async def test_a_record_that_shows_the_change_is_proof_at_once(
     source: QuickBooksSource, invoice: Callable[..., str], clock: Any
 ) -> None:
     shown = replace(told("invoice.paid", invoice()), occurred_at=clock() + timedelta(seconds=0.9))
+    clock.pass_by(seconds=5)
     with pytest.raises(EventVoid):
         await source.hydrate(shown)
 

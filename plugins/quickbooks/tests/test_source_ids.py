@@ -51,6 +51,7 @@ async def test_what_a_delivery_tells_and_holds_is_what_the_poll_tells(
     assert first is not None
     latest = [e for e in told if e.occurred_at and e.occurred_at > first + timedelta(seconds=30)]
     polled = (await poll()).events
+    clock.pass_by(seconds=4)
     assert {e.id for e in polled} == await holding(source, latest)
     assert {(e.type, e.subject) for e in polled} == {
         ("invoice.updated", one),

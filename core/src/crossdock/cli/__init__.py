@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from crossdock import __version__
-from crossdock.cli import check, connectors, demo, plan, prune, runs, sandbox, serve
+from crossdock.cli import check, connectors, demo, hooks, plan, prune, runs, sandbox, serve
 from crossdock.cli.errors import CommandError, explained
 from crossdock.cli.options import help_if_alone
 
@@ -28,6 +28,7 @@ app.command("serve")(serve.serve)
 app.command("check")(check.check)
 app.command("plan")(plan.plan)
 app.add_typer(runs.app, name="runs")
+app.add_typer(hooks.app, name="hooks")
 app.command("prune")(prune.prune)
 app.command("connectors")(connectors.connectors)
 app.command("sandbox")(sandbox.sandbox)

@@ -61,6 +61,7 @@ def _contents(loaded: Loaded) -> dict[str, Any]:
     flows = {
         name: {
             "when": compiled.flow.when,
+            "follow": compiled.flow.follow,
             "legs": [{"name": leg.name, "do": leg.do, "enabled": leg.enabled} for leg in compiled.flow.legs],
         }
         for name, compiled in loaded.flows.items()
@@ -74,5 +75,6 @@ def _summary(path: Path, loaded: Loaded) -> str:
     lines = [f"{path}: ok, {counted}"]
     for name, compiled in loaded.flows.items():
         legs = (leg.name if leg.enabled else f"({leg.name})" for leg in compiled.flow.legs)
-        lines.append(f"  {name}: {compiled.flow.when} → {' → '.join(legs)}")
+        after = f", after {compiled.flow.follow}" if compiled.flow.follow else ""
+        lines.append(f"  {name}: {compiled.flow.when}{after} → {' → '.join(legs)}")
     return "\n".join(lines)

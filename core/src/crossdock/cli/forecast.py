@@ -11,7 +11,7 @@ from crossdock_sdk.models import valued
 
 from crossdock.config.compiled import CompiledCheck, CompiledFlow
 from crossdock.mapping import MappingError, Pending, Unknown, Unmapped, unmapped
-from crossdock.planning import Known, PlanError, Scope, plan_run, planned_input, readable, restore
+from crossdock.planning import Known, PlanError, Scope, plan_run, planned_input, readable
 from crossdock.state import Run
 
 
@@ -49,6 +49,8 @@ class Forecast:
     checks: tuple[CheckForecast, ...]
     unmapped: tuple[Unmapped, ...]
     problem: str | None
+    follow: str | None = None
+    """The flow whose run tells what is `known after origin`."""
 
     @property
     def ok(self) -> bool:
@@ -80,15 +82,16 @@ def forecast(flow: CompiledFlow, spec: EventSpec, records: Mapping[str, Any], re
 
 
 def _forecast(flow: CompiledFlow, spec: EventSpec, records: Mapping[str, Any]) -> Forecast:
-    scope = restore(records, spec)
+    known, run = Known(flow, spec), Run(id="", root="", records=dict(records))
+    scope = known.records(run)
     left = tuple(unmapped(scope, spec.records, flow.reads, flow.flow.ignore))
     legs = tuple(_leg(flow, leg.name, scope) for leg in flow.flow.legs)
     checks = tuple(_check(check, scope) for check in flow.checks)
     try:
-        plan_run(Known(flow, spec), Run(id="", root="", records=dict(records)))
+        plan_run(known, run)
     except PlanError as error:
-        return Forecast(flow.flow.name, legs, checks, left, str(error))
-    return Forecast(flow.flow.name, legs, checks, left, None)
+        return Forecast(flow.flow.name, legs, checks, left, str(error), flow.flow.follow)
+    return Forecast(flow.flow.name, legs, checks, left, None, flow.flow.follow)
 
 
 def _leg(flow: CompiledFlow, name: str, scope: Scope) -> LegForecast:

@@ -45,7 +45,7 @@ def plan(
     registry = load_plugins(simulators=False)
     loaded = load(settings.config, env=os.environ, registry=registry)
     compiled, spec = _flow(loaded, registry, flow)
-    redactor = _redactor(settings, loaded)
+    redactor = redactor_of(settings, loaded)
     if event is not None:
         records = _given(event, spec)
     else:
@@ -59,7 +59,8 @@ def plan(
         raise typer.Exit(FAILED)
 
 
-def _redactor(settings: Settings, loaded: Loaded) -> Redactor:
+def redactor_of(settings: Settings, loaded: Loaded) -> Redactor:
+    """Knows every secret of the settings and the routing file."""
     from crossdock_sdk import Redactor
     from crossdock_sdk.contracts.connection import secrets_of
 
@@ -141,6 +142,9 @@ def known_data(spec: EventSpec, record: str) -> dict[str, Any]:
 def _show(compiled: CompiledFlow, found: Forecast) -> None:
     out = console()
     out.print(f"[bold]{safe(compiled.flow.name)}[/]  {safe(compiled.flow.when)}", soft_wrap=True)
+    if found.follow:
+        told = f"follows {found.follow}: what a run of that made is known when the event comes"
+        out.print(f"[dim]{safe(told)}[/]", soft_wrap=True)
     for leg in found.legs:
         off = "" if leg.enabled else "  [dim](not enabled)[/]"
         out.print(f"\n  [bold]{safe(leg.leg)}[/]  {safe(leg.do)}{off}", soft_wrap=True)

@@ -1,10 +1,11 @@
-"""The connections of a routing file for a command that reads from a vendor."""
+"""The connections of a routing file for a command that speaks to a vendor."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from crossdock_sdk import Context, Redactor
@@ -13,16 +14,24 @@ from crossdock.cli import options
 from crossdock.config.load import Loaded
 from crossdock.connections import Connections
 from crossdock.ids import owner_id
+from crossdock.journal.base import Journal
 from crossdock.journal.opening import open_journal
 from crossdock.plugins import Registry
 from crossdock.settings import Settings
 from crossdock.vault import Vault, secret_key
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Live connections, with the journal and the vault that they rest on."""
+
+    connections: Connections
+    journal: Journal
+    vault: Vault
+
+
 @contextlib.asynccontextmanager
-async def connected(
-    settings: Settings, loaded: Loaded, registry: Registry, redactor: Redactor
-) -> AsyncIterator[Connections]:
+async def opened(settings: Settings, loaded: Loaded, registry: Registry, redactor: Redactor) -> AsyncIterator[Opened]:
     """Live connections, closed at the end; `redactor` gets to know their tokens.
 
     The journal is opened (and made, if there is none) for its tokens: a refresh elsewhere would leave the
@@ -40,7 +49,16 @@ async def connected(
 
     connections = Connections(loaded.connections, registry, context)
     try:
-        yield connections
+        yield Opened(connections, journal, vault)
     finally:
         await connections.close()
         await journal.close()
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    settings: Settings, loaded: Loaded, registry: Registry, redactor: Redactor
+) -> AsyncIterator[Connections]:
+    """As `opened`, for who needs the connections alone."""
+    async with opened(settings, loaded, registry, redactor) as parts:
+        yield parts.connections

@@ -155,6 +155,7 @@ def _show(run: dict[str, Any]) -> None:
     out = console()
     out.print(f"[bold]{safe(run['flow'])}[/] for {safe(run['key'])}  {coloured(run['status'])}  {safe(run['id'])}")
     facts = {"replays": run["replay_of"], "replayed by": run["replayed_by"], "trace": run["trace_id"]}
+    facts["follows"] = (run.get("origin") or {}).get("run")
     facts |= {"waits for": run["waits_for"], "next try": run["due_at"] if not run["ended_at"] else None}
     for name, value in facts.items():
         if value:

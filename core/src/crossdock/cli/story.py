@@ -69,6 +69,8 @@ def error_text(error: Shown) -> str:
 
 
 def _failure(kind: str, error: Shown, attempt: int) -> str:
+    if kind == "origin" and error.get("kind") == "void":
+        return f"nothing to follow: {error.get('message')}"
     what = {"hydrate": "reading", "plan": "planning", "apply": "write", "recover": "asking", "undo": "undoing"}
     return f"{what.get(kind, kind)}{_nth(attempt)} failed ({error.get('kind', 'error')}): {error_text(error)}"
 
@@ -103,9 +105,17 @@ def _undone(phase: str, data: Shown) -> str:
     return f"undone {data.get('id')}" if data.get("touched", True) else f"left {data.get('id')} as it was"
 
 
+def _traced(phase: str, data: Shown) -> str:
+    what, run = f"{data.get('object')} {data.get('subject')}", f"run {data.get('run')} of {data.get('flow')}"
+    if phase == "awaited":
+        return f"waits for {run}, which {'made' if data.get('made') else 'may have made'} {what}"
+    return f"follows {run}, which made {what} and ended {data.get('status')}"
+
+
 def _planned(_: str, data: Shown) -> str:
     again = data.get("again")
     text = f"planned {len(data.get('inputs', {}))} writes; guard and checks hold"
+    text += "".join(f"; {leg} is left out, for {why}" for leg, why in data.get("left_out", {}).items())
     return f"{text}; the key already succeeded in run {again['run']}" if again else text
 
 
@@ -123,6 +133,8 @@ def _told(phase: str, data: Shown) -> str:
 
 
 _TELLERS = {
+    "origin": _traced,
+    "awaited": lambda _, data: f"run {data.get('run')}, which it waited for, has ended",
     "hydrate": lambda _, data: f"read {', '.join(data.get('records', {}))}",
     "plan": _planned,
     "apply": _applied,

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from crossdock_sdk import EventSpec
 
 from crossdock.config.compiled import CompiledFlow, CompiledLeg, compile_flow
+from crossdock.config.follow import Following
 from crossdock.config.inputs import input_findings
-from crossdock.config.models import Flow
+from crossdock.config.models import ORIGIN, Flow
 from crossdock.config.names import Named, Names
 from crossdock.config.patterns import names_a_field
 from crossdock.config.problems import Finding, finding
@@ -32,8 +33,10 @@ class Checked:
     findings: tuple[Finding, ...]
 
 
-def check_flow(flow: Flow, salvaged: Salvage, registry: Registry, names: Names) -> Checked:
-    """Check one flow. What the salvage has reported, or cannot tell, is not judged again.
+def check_flow(
+    flow: Flow, salvaged: Salvage, registry: Registry, names: Names, flows: Mapping[str, Flow | None]
+) -> Checked:
+    """Check one flow beside the others of the file. What the salvage has reported, or cannot tell, is not judged again.
 
     Where a name is wrong and a right one is near, the rest is held against that.
     """
@@ -42,7 +45,7 @@ def check_flow(flow: Flow, salvaged: Salvage, registry: Registry, names: Names) 
     errors: list[ExpressionError] = []
     compiled = compile_flow(flow, registry, names.known, errors=errors)
     meant = compile_flow(_meant(flow, event, actions), registry, names.known, errors=[])
-    checker = _Checker(meant, salvaged, registry, names, event, actions)
+    checker = _Checker(meant, salvaged, registry, names, event, actions, flows)
     findings = [finding(place(error.where), error.message) for error in errors]
     return Checked(compiled, (*findings, *checker.findings()))
 
@@ -71,6 +74,7 @@ class _Checker:
         names: Names,
         event: Named,
         actions: Mapping[str, Named],
+        flows: Mapping[str, Flow | None],
     ) -> None:
         self._compiled = compiled
         self._flow = compiled.flow
@@ -81,9 +85,13 @@ class _Checker:
         connector = names.known.get(self._flow.source, "")
         self._spec: EventSpec | None = registry.event(connector, self._flow.event)
         self._records: _Roots = {n: fields_of(m) for n, m in self._spec.records.items()} if self._spec else {}
+        self._following = Following(self._flow, flows, self._spec, registry, names)
 
     def findings(self) -> Iterator[Finding]:
         yield from (finding(("when",), wrong) for wrong in self._event.wrong)
+        if ORIGIN in self._records:
+            yield finding(("when",), f"its connector calls a record {ORIGIN}, which is what a flow follows")
+        yield from self._following.findings()
         yield from self._key()
         yield from self._ignore()
         yield from self._notify()
@@ -106,8 +114,8 @@ class _Checker:
 
     def _not_known(self, path: Path, spec: EventSpec) -> list[str]:
         """What is wrong with a field in the key."""
-        wrong = list(wrong_steps(self._records, path))
-        if path[0] not in self._records and path[0] not in self._compiled.legs:
+        wrong = list(wrong_steps(self._records, path)) if path[0] != ORIGIN else []
+        if path[0] not in self._records and path[0] not in {*self._compiled.legs, ORIGIN}:
             wrong = [f"unknown name {path[0]}{did_you_mean(path[0], self._records)}"]
         may = f"a key may read {', '.join(spec.known)}"
         return [f"{said}; {may}" if "did you mean" not in said else said for said in wrong] or [
@@ -157,6 +165,8 @@ class _Checker:
         taken = {*self._records, *self._compiled.legs}
         if template.as_ in taken:
             yield finding((*place(template.where), "as"), f"{template.as_} is already the name of a record or leg")
+        elif template.as_ == ORIGIN:
+            yield finding((*place(template.where), "as"), f"{ORIGIN} is what a flow follows; choose another name")
         for part in template.parts.values():
             yield from self._loops(part)
 
@@ -175,7 +185,9 @@ class _Checker:
         root = read[0]
         if root in self._salvaged.lost:
             return
-        if root in self._compiled.legs and root not in self._records:
+        if root == ORIGIN:
+            yield from self._following.read(read, path)
+        elif root in self._compiled.legs and root not in self._records:
             yield from self._read_receipt(read, path, reader)
         elif root in self._records:
             yield from (finding(path, wrong) for wrong in wrong_steps(self._records, read))
@@ -187,7 +199,7 @@ class _Checker:
     ) -> Iterator[Finding]:
         root = read[0]
         legs = [leg.name for leg in self._before(reader) if ("legs", leg.name) not in self._salvaged.renamed]
-        names = dict.fromkeys([*self._records, *legs, *loops])
+        names = dict.fromkeys([*self._records, *([ORIGIN] if self._flow.follow else []), *legs, *loops])
         meant = nearest(root, names)
         if meant is None and not self._salvaged.legs_known:
             return

@@ -9,7 +9,6 @@ from crossdock.words import SURE, did_you_mean, nearest
 LATER: Mapping[str, str] = {
     "supervise": "approval of the first runs before they write",
     "approve": "approval before the first write",
-    "follow": "a flow about what another flow made",
 }
 """Keys of the design that this version does not have yet."""
 

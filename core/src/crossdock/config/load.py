@@ -22,7 +22,7 @@ from crossdock.config.models import NAME, ConnectionEntry, Flow, Retention, Rout
 from crossdock.config.names import Names
 from crossdock.config.polls import PollSettings, poll_settings
 from crossdock.config.problems import ConfigProblems, Finding, Place, Problem, finding
-from crossdock.config.salvage import salvage_flow
+from crossdock.config.salvage import Salvage, salvage_flow
 from crossdock.config.secrets import Clear, too_short
 from crossdock.plugins import Registry
 from crossdock.words import did_you_mean, nearest
@@ -129,8 +129,11 @@ class _Load:
         for name in self._section(raw, "connections"):
             self._meant.setdefault(name, self._entries[name].connector if name in self._entries else None)
         names = Names(self._registry, self._meant)
-        for name, body in self._section(filled, "flows").items():
-            self._flow(name, body, names)
+        bodies = self._section(filled, "flows").items()
+        salvaged = {name: salvage_flow(name, body, names) for name, body in bodies if self._named("flows", name)}
+        known = {name: found.flow for name, found in salvaged.items()}
+        for name, found in salvaged.items():
+            self._flow(name, found, names, known)
         retention = self._retention(filled.get("retention"))
         secrets = self._secrets()
         problems = self._problems(secrets, self._in_clear(secrets, self._section(filled, "flows")))
@@ -275,13 +278,10 @@ class _Load:
             if not written or (item["loc"] and item["type"] != "missing"):
                 self._report((*path, *map(str, item["loc"])), one(dict(item), model))
 
-    def _flow(self, name: str, body: Any, names: Names) -> None:
-        if not self._named("flows", name):
-            return
-        salvaged = salvage_flow(name, body, names)
+    def _flow(self, name: str, salvaged: Salvage, names: Names, flows: Mapping[str, Flow | None]) -> None:
         findings = [finding(place, message) for place, message in salvaged.mistakes]
         if salvaged.flow is not None:
-            checked = check_flow(salvaged.flow, salvaged, self._registry, names)
+            checked = check_flow(salvaged.flow, salvaged, self._registry, names, flows)
             self._flows[name] = checked.compiled
             if not self._stopped.keys() & _needed(salvaged.flow):
                 findings += checked.findings

@@ -19,6 +19,8 @@ from crossdock.words import did_you_mean
 OnFailure = Literal["rollback", "skip", "hold"]
 Again = Literal["hold", "ignore", "allow"]
 
+ORIGIN = "origin"
+"""Under this name expressions read the receipts of the run that a flow follows."""
 LEG_NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 _DOTTED = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+$")
@@ -69,6 +71,8 @@ class Leg(_Model):
     def _readable(cls, name: str) -> str:
         if name.lower() in _RESERVED:
             raise ValueError(f"{name} is a word of the expression language; choose another name")
+        if name == ORIGIN:
+            raise ValueError(f"{name} is what a flow follows; choose another name")
         return name
 
     @field_validator("do")
@@ -92,6 +96,10 @@ class Flow(_Model):
     when: str = Field(description="connection and event, such as crm.deal.won")
     key: str | None = Field(
         default=None, description="runs with the same key go one after another; default: the event's subject"
+    )
+    follow: str | None = Field(
+        default=None,
+        description="the flow that made what the event is about; its receipts are read as origin.<leg>.<field>",
     )
     ignore: tuple[str, ...] = Field(
         default=(), description="fields that may carry values nobody maps, such as deal.custom.*"

@@ -19,6 +19,7 @@ from crossdock.journal.errors import (
     Overtaken,
     PayloadRemoved,
 )
+from crossdock.journal.hooks import Hooks
 from crossdock.journal.polls import Poll, PollLost, Polls
 from crossdock.journal.rows import (
     Accepted,
@@ -42,6 +43,7 @@ from crossdock.journal.rows import (
     StoredStep,
     StoredToken,
     connection_wait,
+    run_wait,
 )
 
 __all__ = (
@@ -78,6 +80,7 @@ __all__ = (
     "StoredStep",
     "StoredToken",
     "connection_wait",
+    "run_wait",
 )
 
 
@@ -93,6 +96,11 @@ class Journal(Protocol):
     @property
     def trouble(self) -> str | None:
         """Why nothing could be written the last time that there was something to write; None while all is well."""
+        ...
+
+    @property
+    def hooks(self) -> Hooks:
+        """Webhooks that were registered from here."""
         ...
 
     async def probe(self) -> None:
@@ -244,6 +252,15 @@ class Journal(Protocol):
 
     async def origin(self, connection: str, object_: str, object_id: str, flow: str) -> RunRow | None:
         """The newest run of `flow` whose effect rests on the object."""
+        ...
+
+    async def making(
+        self, connection: str, object_: str, flow: str, actions: Sequence[str], before: datetime
+    ) -> RunRow | None:
+        """The oldest unfinished run of `flow` that may have made an object of this kind before, without its id.
+
+        `actions` are those that make such objects, such as `books.invoice.create`.
+        """
         ...
 
     async def connection_state(self, name: str) -> ConnectionState:

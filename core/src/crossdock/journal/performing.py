@@ -9,7 +9,7 @@ from typing import Any
 from crossdock.journal.codec import run_row, stored_event, stored_step
 from crossdock.journal.errors import Declined, LeaseLost, LockHeld, Overtaken
 from crossdock.journal.intake import Row, StepValues, insert_rows, insert_steps
-from crossdock.journal.rows import Claim, ClaimedRun, ObjectUse, connection_wait
+from crossdock.journal.rows import Claim, ClaimedRun, ObjectUse, connection_wait, run_wait
 from crossdock.journal.statements import load
 from crossdock.journal.writer import JointUnit
 
@@ -98,7 +98,7 @@ class Checkpointing(JointUnit):
         acquire, unlock = self.locks
         taken = _take_locks(db, acquire, self.claim) if acquire else []
         update, waits_for = self.update, self.update["waits_for"]
-        if update["due_at"] is None and waits_for is not None and _is_free(db, waits_for, self.claim.run_id):
+        if waits_for is not None and _missed(db, waits_for, update["due_at"], self.claim.run_id):
             update = update | {"due_at": update["now"]}
         new = {"steps": len(self.steps), "known_steps": self.known_steps}
         run = db.execute(_SQL["update_run"], update | _named(self.claim) | new).fetchone()
@@ -111,6 +111,7 @@ class Checkpointing(JointUnit):
         if update["ended"]:
             unlock = [row["name"] for row in db.execute(_SQL["locks_of"], (no,))]
             db.execute(_SQL["pass_turn"], {"flow": run["flow"], "key": run["key"]})
+            wake(db, run_wait(self.claim.run_id), int(update["now"]))
         for name in unlock:
             _drop_lock(db, name, no, int(update["now"]))
         return no, int(run["step_count"])
@@ -160,6 +161,14 @@ def _drop_lock(db: sqlite3.Connection, name: str, no: int, now: int) -> None:
 def wake(db: sqlite3.Connection, waits_for: str, now: int) -> None:
     """Make the runs due that wait for this."""
     db.execute(_SQL["wake"], {"waits_for": waits_for, "now": now})
+
+
+def _missed(db: sqlite3.Connection, waits_for: str, due_at: int | None, run_id: str) -> bool:
+    """Whether what would have woken a run that is about to wait has happened already."""
+    prefix = run_wait("")
+    if waits_for.startswith(prefix):
+        return db.execute(_SQL["select_open"], (waits_for.removeprefix(prefix),)).fetchone() is None
+    return due_at is None and _is_free(db, waits_for, run_id)
 
 
 def _is_free(db: sqlite3.Connection, waits_for: str, run_id: str) -> bool:

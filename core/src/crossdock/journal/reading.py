@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -134,6 +135,13 @@ def other_users(db: sqlite3.Connection, connection: str, object_: str, object_id
 
 def origin(db: sqlite3.Connection, connection: str, object_: str, object_id: str, flow: str) -> RunRow | None:
     return _run_or_none(db, "origin", (connection, object_, object_id, flow))
+
+
+def making(
+    db: sqlite3.Connection, connection: str, object_: str, flow: str, actions: Sequence[str], before: int
+) -> RunRow | None:
+    values = {"connection": connection, "object": object_, "flow": flow, "before": before}
+    return _run_or_none(db, "making", values | {"actions": jsonio.dumps(list(actions)).decode()})
 
 
 def connection(db: sqlite3.Connection, name: str) -> ConnectionState:

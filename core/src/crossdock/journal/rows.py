@@ -17,6 +17,11 @@ def connection_wait(name: str) -> str:
     return f"connection:{name}"
 
 
+def run_wait(run_id: str) -> str:
+    """The `waits_for` of a run that waits until another has ended."""
+    return f"run:{run_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class NewEvent:
     """An event to accept. `(connection, id)` is what makes it the same event when it comes again."""
@@ -209,7 +214,7 @@ class RunUpdate:
     gives the claim back too, drops the run's locks and lets the next run of its key begin.
 
     With `waits_for` set and `due_at` None, a lock (or connection) that has come free in the meantime makes
-    the run due at once, so that no wake-up is lost.
+    the run due at once, so that no wake-up is lost; and so does a run that has ended, whatever `due_at` is.
     """
 
     status: str

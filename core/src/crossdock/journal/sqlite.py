@@ -16,6 +16,7 @@ from crossdock.journal import desk, intake, performing, pruning, reading
 from crossdock.journal.codec import JsonText, micros, micros_or_none
 from crossdock.journal.cursors import Cursors
 from crossdock.journal.errors import JournalError
+from crossdock.journal.hooks import Hooks
 from crossdock.journal.migrate import migrate, shipped
 from crossdock.journal.polls import SqlitePolls
 from crossdock.journal.rows import (
@@ -89,6 +90,7 @@ class SqliteJournal:
         self._reader: Store | None = None
         self._cursors = Cursors(b"")
         self.polls = SqlitePolls(self._write, self._read, self._arrival_rows, redact, now)
+        self.hooks = Hooks(self._write, self._read)
 
     async def __aenter__(self) -> SqliteJournal:
         await self.open()
@@ -370,6 +372,11 @@ class SqliteJournal:
 
     async def origin(self, connection: str, object_: str, object_id: str, flow: str) -> RunRow | None:
         return await self._read(reading.origin, connection, object_, object_id, flow)
+
+    async def making(
+        self, connection: str, object_: str, flow: str, actions: Sequence[str], before: datetime
+    ) -> RunRow | None:
+        return await self._read(reading.making, connection, object_, flow, actions, micros(before))
 
     async def connection_state(self, name: str) -> ConnectionState:
         return await self._read(reading.connection, name)

@@ -268,6 +268,8 @@ class LocalRunner:
         await self._teller.remember(job, claimed)
         if await self._stepper.circuits.lifted(row.waits_for, row.id):
             await self._stepper.recorder.note(job, "reconnect", {"connection": row.waits_for})
+        if job.run.awaits and await self._stepper.origins.over(row.waits_for):
+            await self._stepper.recorder.note(job, "awaited", {"run": job.run.awaits.run})
         decision = decide(program.plan, job.run, self._now())
         while True:
             if isinstance(decision, (Wait, Stop, End)):

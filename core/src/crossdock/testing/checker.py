@@ -12,7 +12,7 @@ from pathlib import Path
 from crossdock_sdk.testing import Simulator
 
 from crossdock.journal.base import Journal
-from crossdock.testing import effects, histories, telling
+from crossdock.testing import effects, following, histories, telling
 from crossdock.testing.story import Place, Story, read_stories
 from crossdock.testing.tables import Tables, leaks, read_tables
 from crossdock.testing.tries import tries
@@ -62,6 +62,7 @@ async def assert_nothing_lost(
         *(telling.undelivered(tables, failing) if at_rest else ()),
         *(leaks(path, secrets) if path else ()),
         *effects.against_vendors(stories, simulators, frozenset(before)),
+        *await following.origins(stories, journal),
     ]
     if wrong:
         raise AssertionError("\n".join([f"{len(wrong)} promises are broken:", *wrong, "", *map(str, stories)]))

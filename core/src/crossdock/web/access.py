@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from crossdock.public import loopback
 from crossdock.settings import Settings
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
@@ -27,8 +27,8 @@ def admit(request: Request) -> None:
         if not hmac.compare_digest(request.headers.get("authorization", "").encode(), wanted.encode()):
             raise HTTPException(401, "give the admin token as Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
         return
-    local = request.client is not None and _loopback(request.client.host)
-    if not local or any(name in request.headers for name in _FORWARDED) or not _loopback(request.url.hostname or ""):
+    local = request.client is not None and loopback(request.client.host)
+    if not local or any(name in request.headers for name in _FORWARDED) or not loopback(request.url.hostname or ""):
         raise HTTPException(403, "set CROSSDOCK_ADMIN_TOKEN to use the API from elsewhere than this machine")
     if request.method not in _SAFE and _foreign(request):
         raise HTTPException(403, "a page of another site may change nothing; set CROSSDOCK_ADMIN_TOKEN and show it")
@@ -40,12 +40,3 @@ def _foreign(request: Request) -> bool:
         return True
     origin = request.headers.get("origin")
     return origin is not None and origin != f"{request.url.scheme}://{request.url.netloc}"
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -107,23 +107,43 @@ async def list_flows(runtime: Runtime) -> Response:
         flow = compiled.flow
         legs = [{"name": leg.name, "do": leg.do, "enabled": leg.enabled} for leg in flow.legs]
         runs = counts.get(name, {})
-        items.append({"name": name, "when": flow.when, "plan": compiled.plan_hash, "legs": legs, "runs": runs})
+        known = {"name": name, "when": flow.when, "follow": flow.follow, "plan": compiled.plan_hash}
+        items.append(known | {"legs": legs, "runs": runs})
     return ExactJSON({"items": items, "problems": list(runtime.problems)})
 
 
 @router.get("/connections", summary="The connections in force", responses=answers(401, 403))
 async def list_connections(runtime: Runtime) -> Response:
+    """`webhooks` is what was registered from here, null for a connection that brings no events.
+
+    It is `{"registered": number, "registered_at": … | null, "last_delivery_at": … | null}`; the last delivery is the
+    newest that came to this process.
+    """
     items: list[dict[str, Any]] = []
     polls = {poll.connection: poll for poll in await runtime.journal.polls.all()}
+    webhooks = await _webhooks(runtime)
     for name, connector in runtime.connections.connectors().items():
         state = await runtime.journal.connection_state(name)
         shown = {"name": name, "connector": connector, "status": state.status, "reason": state.reason}
-        told = {"since": state.since, "next_try": state.probe_at}
+        told = {"since": state.since, "next_try": state.probe_at, "webhooks": webhooks.get(name)}
         items.append(shown | told | {"poll": views.poll(polls[name]) if name in polls else None})
     for name, stopped in runtime.connections.stopped.items():
         shown = {"name": name, "connector": stopped.connector, "status": "stopped", "reason": stopped.reason}
-        items.append(shown | {"since": None, "next_try": None, "poll": None})
+        items.append(shown | {"since": None, "next_try": None, "webhooks": None, "poll": None})
     return ExactJSON({"items": items})
+
+
+async def _webhooks(runtime: Crossdock) -> dict[str, dict[str, Any]]:
+    registered = await runtime.journal.hooks.registered()
+    found = {}
+    for name in filter(runtime.connections.brings_events, runtime.connections.names()):
+        known = registered.get(name)
+        found[name] = {
+            "registered": known.number if known else 0,
+            "registered_at": known.at if known else None,
+            "last_delivery_at": runtime.intake.heard.get(name),
+        }
+    return found
 
 
 def _operations(runtime: Crossdock) -> Operations:

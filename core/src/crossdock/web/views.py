@@ -45,6 +45,13 @@ def _tells_payload(row: RunRow, wrong: str | None) -> bool:
     return row.emptied_at is None and bool(wrong or row.error or row.status in _UNSUCCESSFUL)
 
 
+def _origin(run: Run) -> dict[str, Any] | None:
+    """The run that this one follows; while that has not ended, `awaited`."""
+    if run.origin is not None:
+        return {name: run.origin[name] for name in ("run", "flow", "status", "object", "subject")} | {"awaited": False}
+    return {"run": run.awaits.run, "awaited": True} if run.awaits and not run.ended else None
+
+
 async def detail(journal: Journal, programs: Programs, run_id: str) -> dict[str, Any] | None:
     """One run with its event, its steps, how each leg stands, and its replay; None if there is no such run.
 
@@ -69,6 +76,7 @@ async def detail(journal: Journal, programs: Programs, run_id: str) -> dict[str,
         wrong = row.leg
     return summary(row) | {
         "replayed_by": replay.id if replay else None,
+        "origin": _origin(run),
         "takeovers": row.takeovers,
         "event": None
         if event is None

@@ -78,6 +78,9 @@ class EventSpec:
     known: tuple[str, ...]
     """Paths that `Event.data` always carries, such as `deal.id`; a flow's `key` may read only these."""
     summary: str = ""
+    object: str = ""
+    """What kind of vendor object `Event.subject` names, in the word that actions use (`Action.object`), such as
+    `invoice`: a flow may follow the flow that made it. Empty where no action makes such a thing."""
 
 
 class Source(ABC):

@@ -58,6 +58,11 @@ FROM runs AS blocker
 JOIN locks ON locks.run_no = blocker.no
 JOIN runs AS waiting ON waiting.waits_for = locks.name
 WHERE blocker.status IN ('held', 'in_doubt') AND waiting.ended_at IS NULL AND waiting.no <> blocker.no
+UNION
+SELECT waiting.*, blocker.id, blocker.status
+FROM runs AS blocker
+JOIN runs AS waiting ON waiting.waits_for = 'run:' || blocker.id
+WHERE blocker.status IN ('held', 'in_doubt') AND waiting.ended_at IS NULL
 ORDER BY no LIMIT :limit;
 
 -- name: counts
@@ -89,6 +94,19 @@ ORDER BY objects.run_no LIMIT 21;
 SELECT runs.* FROM objects JOIN runs ON runs.no = objects.run_no
 WHERE objects.connection = ? AND objects.object = ? AND objects.object_id = ? AND runs.flow = ?
 ORDER BY runs.no DESC LIMIT 1;
+
+-- name: making
+-- An intent, or a doubt that a replay has taken over, whose object is not known.
+SELECT * FROM runs AS run
+WHERE flow = :flow AND ended_at IS NULL
+  AND EXISTS (SELECT 1 FROM steps
+              WHERE steps.run_no = run.no AND steps.at <= :before
+                AND (steps.kind, steps.phase) IN (VALUES ('apply', 'intent'), ('inherit', 'doubt'))
+                AND json_extract(steps.data, '$.do') IN (SELECT value FROM json_each(:actions))
+                AND NOT EXISTS (SELECT 1 FROM objects
+                                WHERE objects.run_no = run.no AND objects.connection = :connection
+                                  AND objects.object = :object AND objects.leg = steps.leg))
+ORDER BY no LIMIT 1;
 
 -- name: connection_state
 SELECT * FROM connections WHERE name = ?;
