@@ -233,6 +233,14 @@ async def test_credentials_do_not_follow_a_page_elsewhere(fake: Any, following: 
     assert len(server.asked) == 2
 
 
+@pytest.mark.parametrize("answer", [{"done": True, "records": [{"MasterLabel": "Won"}]}, {"records": []}, ["x"]])
+async def test_stages_that_are_not_as_documented_may_pass(fake: Any, answer: Any) -> None:
+    reply = Response(jsonio.dumps(answer))
+    _, connection = await fake({"GET /services/data/v66.0/query": reply})
+    with pytest.raises(TransientError):
+        await connection.stages.get()
+
+
 async def test_a_query_that_never_ends_is_given_up(fake: Any) -> None:
     page = {"done": False, "nextRecordsUrl": "/services/data/v66.0/query/01g-2", "records": [{"Id": "1"}]}
     answers = {"GET /services/data/v66.0/query": page, "GET /services/data/v66.0/query/01g-2": page}

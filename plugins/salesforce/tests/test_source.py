@@ -159,13 +159,17 @@ async def test_an_opportunity_that_was_won_before_the_beginning_is_never_told(
 
 
 async def test_a_win_in_the_very_second_of_the_beginning_is_told(
-    simulator: SalesforceSimulator, source: SalesforceSource, deal: str, clock: Any
+    simulator: SalesforceSimulator, source: SalesforceSource, clock: Any
 ) -> None:
     clock.at = BEGUN + timedelta(milliseconds=700)
-    await simulator.trigger("deal.won", {"id": deal})
+    await simulator.trigger("deal.won", {"title": "At once"})
     since = BEGUN + timedelta(milliseconds=300)
     page = await source.poll(PollRequest(None, since, timedelta(minutes=5), frozenset({"deal.won"})))
-    assert len(page.events) == 1
+    [event] = page.events
+    assert event.id.endswith(":2026-11-20T09:00:00Z")
+    # Nobody further on may take it for older than the beginning.
+    assert event.occurred_at is not None
+    assert event.occurred_at >= since
 
 
 async def test_many_wins_of_one_second_come_page_by_page_with_one_query_each(

@@ -23,6 +23,7 @@ from crossdock_sdk import (
 )
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from crossdock_salesforce import soql
 from crossdock_salesforce.assertion import jwt_bearer, rsa_key
 from crossdock_salesforce.errors import MISSHAPEN, error_of
 from crossdock_salesforce.fields import Descriptions, ObjectFields
@@ -187,9 +188,12 @@ class SalesforceConnection(Connection):
             raise reply.unusable(f"the description is not as documented: {error}") from None
 
     async def _stages(self) -> Stages:
-        return Stages.of(
-            await self.rows("SELECT MasterLabel, ApiName, IsActive, IsClosed, IsWon FROM OpportunityStage")
-        )
+        columns = ("MasterLabel", "ApiName", "IsActive", "IsClosed", "IsWon")
+        rows = await self.rows(soql.select(columns, "OpportunityStage"))
+        try:
+            return Stages.of(rows)
+        except MISSHAPEN as error:
+            raise TransientError(f"the org's stages are not as documented: {error}") from None
 
 
 def _auth(config: SalesforceConfig, context: Context) -> OAuth2Refresh | OAuth2Minted:

@@ -63,14 +63,14 @@ class SalesforceSource(Source):
         """Won opportunities by `SystemModstamp`, which every change moves on. One query for each page."""
         stages = await self.connection.stages.get()
         # Salesforce's instants are whole seconds: what happened later in the second of `since` looks earlier.
-        request = replace(request, since=request.since.replace(microsecond=0))
+        whole = replace(request, since=request.since.replace(microsecond=0))
 
         async def page(at: datetime, after: str) -> tuple[Sequence[Change], bool]:
             rows, more = await self.connection.page(_statement(at, after))
             changes = [await self._change(row, stages, request.since) for row in rows]
             return changes, more or len(rows) == _PAGE
 
-        return await read_changes(request, page)
+        return await read_changes(whole, page)
 
     def _mask(self, session: str) -> None:
         """Keep a live session out of logs; those that have ended long since are let go."""
@@ -91,8 +91,8 @@ class SalesforceSource(Source):
         if changed is None:
             raise TransientError(f"opportunity {opportunity} has no SystemModstamp")
         # An edit moves an opportunity of last year into the poll; its win is no news.
-        news = won >= since
-        return Change(changed, opportunity, _event(opportunity, title, won) if news else None)
+        news = won >= since.replace(microsecond=0)
+        return Change(changed, opportunity, _event(opportunity, title, won, since) if news else None)
 
     def verify(self, request: WebhookRequest) -> None:
         """Salesforce signs nothing; the secret in the address is what proves a message."""
@@ -148,9 +148,9 @@ def _statement(at: datetime, after: str) -> str:
     return soql.select(columns, _OPPORTUNITY, f"WHERE IsWon = true AND {place}", order)
 
 
-def _event(opportunity: str, title: Any, won_at: datetime) -> Event:
+def _event(opportunity: str, title: Any, won_at: datetime, since: datetime) -> Event:
     deal = {"id": opportunity} | ({"title": title} if isinstance(title, str) else {})
-    return Event("deal.won", event_id(opportunity, won_at), opportunity, {"deal": deal}, won_at)
+    return Event("deal.won", event_id(opportunity, won_at), opportunity, {"deal": deal}, max(won_at, since))
 
 
 def event_id(opportunity: str, won_at: datetime) -> str:
