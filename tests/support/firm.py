@@ -128,6 +128,9 @@ class Firm:
     before: set[Place] = field(default_factory=set)
     """What stood at the vendors before the first event, or was made there by hand since."""
 
+    gone: set[Place] = field(default_factory=set)
+    """What a person has taken away at the vendors."""
+
     checked: bool = True
     """False where a test spoils the journal itself."""
 
@@ -148,7 +151,7 @@ class Firm:
         await journal.open()
         try:
             await assert_nothing_lost(
-                journal, self.vendors, before=self.before, events=self._accepted(), at_rest=at_rest
+                journal, self.vendors, before=self.before, gone=self.gone, events=self._accepted(), at_rest=at_rest
             )
         finally:
             await journal.close()

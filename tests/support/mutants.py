@@ -98,6 +98,10 @@ def _no_wait_for_the_origin() -> None:
     origins.Origins._newest = newest  # type: ignore[method-assign]
 
 
+def _no_lock_of_the_origin() -> None:
+    origins.Origins.lock = lambda self, job: (f"lock:{job.row.id}",)  # type: ignore[method-assign]
+
+
 def _no_doubt_about_the_origin() -> None:
     _replace("reads", "making", "ended_at IS NULL", "FALSE")
 
@@ -167,6 +171,11 @@ MUTANTS = {
         "nobody acts on half of what is made",
         _no_wait_for_the_origin,
         (f"{_FOLLOWING}::test_an_origin_under_way_is_waited_for_and_its_end_is_heard_at_once",),
+    ),
+    "one at a time": Mutant(
+        "what is read last is written last",
+        _no_lock_of_the_origin,
+        (f"{_FOLLOWING}::test_flows_about_one_object_go_one_at_a_time_so_that_what_is_read_last_is_written_last",),
     ),
     "maker": Mutant(
         "what may have been made here is no stranger's",

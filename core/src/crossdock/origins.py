@@ -41,8 +41,7 @@ class Origins:
 
     async def find(self, job: Job) -> Checkpoint:
         """The origin with its receipts, a run to wait for, or why there is nothing to follow."""
-        flow = job.program.flow
-        about = _About(flow.follow or "", flow.source, job.program.spec.object, job.event.subject)
+        about = self._about(job)
         # Before the look for what is known to be made: a receipt that comes in between is found by one of the two.
         maker = await self._maker(job, about)
         row = await self._newest(job, about)
@@ -56,6 +55,15 @@ class Origins:
         """A run that had sent a write when the event came, and has no answer yet: only its receipt will tell."""
         actions = self.connections.actions_making(about.source, about.object)
         return await self.journal.making(about.source, about.object, about.flow, actions, job.event.received_at)
+
+    def lock(self, job: Job) -> tuple[str, ...]:
+        """The name of what the run is about, for all flows that follow."""
+        about = self._about(job)
+        return (f"lock:{about.source}:followed:{about}",)
+
+    def _about(self, job: Job) -> _About:
+        flow = job.program.flow
+        return _About(flow.follow or "", flow.source, job.program.spec.object, job.event.subject)
 
     async def over(self, waits_for: str | None) -> bool:
         """Whether the run that this waits for has ended."""

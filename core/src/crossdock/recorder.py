@@ -108,8 +108,8 @@ class Recorder:
         await self.append(job, [checkpoint], self._knowing(job, RunUpdate(str(status), leg=leg)), acquire=lock)
         reach("leg.intended", kind)
 
-    async def reserve(self, job: Job, leg: str, lock: tuple[str, ...]) -> None:
-        """Take a leg's lock before anything of it is written. Raises as `intend`."""
+    async def reserve(self, job: Job, leg: str | None, lock: tuple[str, ...]) -> None:
+        """Take a lock before anything is written; without a leg it is kept to the run's end. Raises as `intend`."""
         await self.append(job, [], self._knowing(job, RunUpdate(str(Status.RUNNING), leg=leg)), acquire=lock)
         reach("lock.reserved")
 

@@ -121,7 +121,7 @@ class Stepper:
             case Verify(leg):
                 return await self.legs.verify(job, job.program.leg(leg))
             case FindOrigin():
-                return Outcome(await self.origins.find(job))
+                return await self._find_origin(job)
             case Hydrate():
                 return await self._hydrate(job)
             case MakePlan():
@@ -132,6 +132,13 @@ class Stepper:
                 return await self.legs.recover(job, job.program.leg(leg), named)
             case Undo(leg):
                 return await self.legs.undo(job, job.program.leg(leg))
+
+    async def _find_origin(self, job: Job) -> Outcome:
+        found = await self.origins.find(job)
+        if found.phase == "done":
+            # Flows about one object go one at a time: what is read last must be written last.
+            await self.recorder.reserve(job, None, self.origins.lock(job))
+        return Outcome(found)
 
     async def _inherit(self, job: Job) -> Outcome:
         parent_id = job.row.replay_of or job.row.id

@@ -12,8 +12,10 @@ from crossdock.journal.base import RunRow
 from crossdock.program import ProgramError, make_program
 from crossdock.saga import reports
 from crossdock.testing import assert_nothing_lost
+from crossdock.testing.tables import read_tables
+from crossdock.testing.telling import undelivered
 from crossdock.web.views import detail
-from crossdock_sdk import AmbiguousError, EventVoid, RejectedError, crashpoints
+from crossdock_sdk import AmbiguousError, EventVoid, RejectedError, TransientError, crashpoints
 from scripted import Stall, leg
 
 MADE = "key.create-1"
@@ -27,6 +29,10 @@ def follower(legs: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
 
 
 async def check(h: Any) -> None:
+    """Hold all promises, once whoever is to be told has been."""
+    async with asyncio.timeout(20):
+        while list(undelivered(read_tables(h.app.journal.path), ())):
+            await asyncio.sleep(0.01)
     await assert_nothing_lost(h.app.journal, {"v": Stall(h.vendor)})
 
 
@@ -403,4 +409,27 @@ async def test_a_crash_at_the_look_for_the_origin_changes_nothing(
         assert struck == [point]
         assert (await kinds(h, run)).count("origin done") == 1
         assert len(vendor.calls("put.update")) == 1
+        await check(h)
+
+
+async def test_flows_about_one_object_go_one_at_a_time_so_that_what_is_read_last_is_written_last(
+    house: Callable[..., Any], vendor: Any
+) -> None:
+    """A payment whose write is tried again for long must not be written over the void that came after it."""
+    both = follower() | {"k": follower()["g"] | {"when": "v.thing.undone"}}
+    both["g"]["retry"] = both["g"]["retry"] | {"attempts": 50}
+    async with house({"a": leg("key.create")}, more=both) as h:
+        await h.rests(await h.win(), "succeeded")
+        vendor.script["put.update.before"] = [TransientError("the CRM is down")] * 6
+        vendor.seen = {"state": "paid"}
+        paid = await h.happens("thing.done", MADE)
+        await h.fails(paid, "transient")
+        vendor.seen = {"state": "voided"}
+        voided = await h.happens("thing.undone", MADE)
+        row = await h.rests(voided, "waiting", "succeeded")
+        assert row.waits_for == f"lock:v:followed:thing {MADE}"
+        await h.come_to([paid, voided], "succeeded")
+        written = [call[2] for call in vendor.calls("put.update") if call[1] == "apply"]
+        assert (written[0], written[-1]) == ("paid", "voided")
+        assert written == sorted(written)
         await check(h)

@@ -33,6 +33,7 @@ async def assert_nothing_lost(
     simulators: Mapping[str, Simulator],
     *,
     before: Collection[Place] = (),
+    gone: Collection[Place] = (),
     accepted: Iterable[tuple[str, str]] = (),
     events: Iterable[tuple[str, str]] = (),
     secrets: Collection[str] = (),
@@ -42,7 +43,8 @@ async def assert_nothing_lost(
     """Raise `AssertionError` naming every broken promise, each in one line; returns the runs, oldest first.
 
     `simulators` are the vendors by connection; without any, only what the journal proves is held. `before` is their
-    `standing` when it all began, or when a person made something there by hand. `accepted` are `(connection, subject)`
+    `standing` when it all began, or when a person made something there by hand; `gone` is what a person has taken away
+    there. `accepted` are `(connection, subject)`
     of what was answered with 2xx, once for each event; `events` are `(connection, event id)` where those are known.
     `secrets` must be nowhere in the journal, nor in its files. With `at_rest` False runs may still be on their way;
     otherwise all alerts have arrived, but for those of the notifiers that are still `failing`.
@@ -61,7 +63,7 @@ async def assert_nothing_lost(
         *telling.connections(stories, tables),
         *(telling.undelivered(tables, failing) if at_rest else ()),
         *(leaks(path, secrets) if path else ()),
-        *effects.against_vendors(stories, simulators, frozenset(before)),
+        *effects.against_vendors(stories, simulators, frozenset(before), frozenset(gone)),
         *await following.origins(stories, journal),
     ]
     if wrong:

@@ -30,8 +30,13 @@ class _Claim(NamedTuple):
         return bool((self.state.receipt or {}).get("created", True))
 
 
-def against_vendors(stories: Sequence[Story], simulators: Mapping[str, Simulator], before: Set[Place]) -> Iterator[str]:
-    """What a run says stands does stand, as it was written; what it took back is gone; nothing else is there."""
+def against_vendors(
+    stories: Sequence[Story], simulators: Mapping[str, Simulator], before: Set[Place], gone: Set[Place]
+) -> Iterator[str]:
+    """What a run says stands does stand, as it was written; what it took back is gone; nothing else is there.
+
+    `before` stood there before it all, and `gone` is what somebody else took away.
+    """
     there = {
         Place(connection, action, one.id): one
         for connection, simulator in simulators.items()
@@ -46,6 +51,8 @@ def against_vendors(stories: Sequence[Story], simulators: Mapping[str, Simulator
             owners[claim.place].append(claim)
     for place, standing in owners.items():
         one = there.get(place)
+        if one is None and place in gone:
+            continue
         # What several have written to is as the last of them left it.
         for claim in standing if one is None or one.made else standing[-1:]:
             yield from _stands(claim, one)
