@@ -151,7 +151,7 @@ async def test_what_is_refused_writes_nothing_and_shows_no_stack_trace(firm: Any
         "ten megabytes, chunked": chunks(),
     }.get(what, json.dumps(HOOK).encode())
     headers = {"wrong password": authorization(firm, "guess"), "no password": {}}.get(what, good)
-    connection = {"unknown connection": "nobody", "connection without events": "books"}.get(what, "crm")
+    connection = {"unknown connection": "nobody", "connection without events": "alerts"}.get(what, "crm")
     reply = await post(firm, body, connection, **headers)
     assert reply.status_code == status
     assert reply.headers["content-type"] == "application/problem+json"

@@ -13,6 +13,7 @@ from crossdock_sdk import crashpoints
 from ledger import assert_each_once, win_each
 
 DEALS = int(os.environ.get("CROSSDOCK_TEST_POLLED_DEALS", "24"))
+MISSED = int(os.environ.get("CROSSDOCK_TEST_MISSED", "20"))
 DROPPED = 0.3
 
 
@@ -67,6 +68,23 @@ async def test_deals_won_while_the_server_is_down_are_found_by_the_poll(firm: An
     await firm.server.start()
     runs = await firm.ended(13, patience=90)
     assert_each_once(firm, runs, ["Before", *missed])
+
+
+@pytest.mark.timeout(180 + 3 * MISSED)
+async def test_deals_won_in_salesforce_while_the_server_is_down_are_invoiced_once(firm: Any) -> None:
+    firm.use_crm("salesforce", poll="2s")
+    firm.flow["legs"]["task"]["enabled"] = True
+    firm.write()
+    await firm.server.start()
+    await win_each(firm, ["Before"])
+    await firm.ended(1)
+    assert await firm.server.end() == 0
+    missed = [f"Meanwhile {n:04}" for n in range(MISSED)]
+    await win_each(firm, missed)
+    await firm.server.start()
+    runs = await firm.ended(MISSED + 1, patience=120 + 2 * MISSED)
+    assert_each_once(firm, runs, ["Before", *missed])
+    assert firm.messages == []
 
 
 class DeadError(BaseException):

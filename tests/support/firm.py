@@ -123,6 +123,7 @@ class Firm:
     server: Server
     client: httpx.AsyncClient
     routing: dict[str, Any]
+    crm: str = NAMES["crm"]
     way_back: dict[str, Any] = field(default_factory=dict)
     """The example's other flows, by which status flows back."""
     before: set[Place] = field(default_factory=set)
@@ -136,7 +137,13 @@ class Firm:
 
     @property
     def vendors(self) -> dict[str, Any]:
-        return {name: self.sandbox.simulators[connector] for name, connector in NAMES.items()}
+        return {name: self.sandbox.simulators[connector] for name, connector in (NAMES | {"crm": self.crm}).items()}
+
+    def use_crm(self, connector: str, **settings: Any) -> None:
+        """Let another CRM be the one in which deals are won; call it before the server's start."""
+        self.crm = connector
+        self.routing["connections"]["crm"] = self.sandbox.settings(connector) | settings
+        self.by_hand()
 
     def by_hand(self) -> None:
         """Say that what stands at the vendors by now is no run's."""
@@ -158,10 +165,10 @@ class Firm:
 
     def _accepted(self) -> set[tuple[str, str]]:
         """The events of which the server has told the CRM that it has them, as the connector reads them."""
-        source: Any = load_plugins().sources["pipedrive"]
+        source: Any = load_plugins().sources[self.crm]
         deliveries = [
             WebhookRequest("POST", url, {}, payload if isinstance(payload, bytes) else jsonio.dumps(payload))
-            for url, payload in self.sandbox.simulators["pipedrive"].accepted
+            for url, payload in self.sandbox.simulators[self.crm].accepted
             if url == f"{self.server.url}/webhooks/crm"
         ]
         return {("crm", event.id) for one in deliveries for event in source.parse(None, one)}
@@ -202,7 +209,7 @@ class Firm:
         exact = jsonio.loads(jsonio.dumps(deal).decode())
         for line in exact["products"]:
             line["unit_price"] = Decimal(str(line["unit_price"]))
-        won = await self.sandbox.simulators["pipedrive"].trigger("deal.won", exact)
+        won = await self.sandbox.simulators[self.crm].trigger("deal.won", exact)
         found: dict[str, Any] = won["deal"]
         return found
 
@@ -270,7 +277,7 @@ class Firm:
         return tasks
 
     def deal(self, id_: Any) -> dict[str, Any]:
-        deals = self.sandbox.state()["pipedrive"]["deals"]
+        deals = self.sandbox.state()[self.crm]["deals"]
         return next(d for d in deals if str(d["id"]) == str(id_))
 
 

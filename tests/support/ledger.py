@@ -17,7 +17,7 @@ def assert_each_once(firm: Firm, runs: Iterable[dict[str, Any]], titles: Iterabl
     customers = {c["Id"]: c["DisplayName"] for c in firm.customers()}
     assert sorted(customers.values()) == [f"Customer of {title}" for title in titles]
     assert Counter(i["CustomerRef"]["value"] for i in firm.invoices) == dict.fromkeys(customers, 1)
-    won = [d for d in firm.sandbox.state()["pipedrive"]["deals"] if d["status"] == "won"]
+    won = [d for d in firm.sandbox.state()[firm.crm]["deals"] if d["status"] == "won"]
     numbers = sorted(d["custom"]["invoice_number"] for d in won)
     assert numbers == sorted(i["DocNumber"] for i in firm.invoices)
     assert sorted(t["name"] for t in firm.tasks) == [f"Kick off {title}" for title in titles]

@@ -23,20 +23,45 @@ def made() -> dict[str, Any]:
     return {
         "crm": BEFORE["crm"] | {"deals": [DEAL | {"custom": {"invoice_number": "1001"}}]},
         "books": {"customers": customers, "invoices": [invoice]},
-        "board": {"tasks": [{"gid": "3", "name": "Kick off", "notes": ""}]},
+        "board": {"tasks": [{"gid": "3", "name": "Kick off", "notes": "", "completed": False}]},
         "alerts": {"messages": []},
     }
 
 
-def wrong(after: dict[str, Any], runs: list[str] | None = None, *, with_task: bool = True) -> list[str]:
+def wrong(
+    after: dict[str, Any], runs: list[str] | None = None, paid: str | None = None, *, with_task: bool = True
+) -> list[str]:
     told = [{"status": status} for status in (runs or ["succeeded"])]
-    found = verdict(DEAL, BEFORE, after, told, with_task=with_task)
+    found = verdict(DEAL, BEFORE, after, told, {"status": paid} if paid else None, with_task=with_task)
     assert found.ok is all(check["ok"] for check in found.checks)
     return [check["what"] for check in found.checks if not check["ok"]]
 
 
 def test_all_is_well_if_every_system_holds_what_it_should() -> None:
     assert wrong(made()) == []
+
+
+def paid() -> dict[str, Any]:
+    """What stands after the invoice was paid, too."""
+    after = made()
+    after["books"]["invoices"][0]["Balance"] = Decimal(0)
+    after["crm"]["deals"][0]["custom"]["invoice_status"] = "paid"
+    after["board"]["tasks"][0]["completed"] = True
+    return after
+
+
+def test_a_payment_is_held_against_what_it_must_come_to() -> None:
+    assert wrong(paid(), paid="succeeded") == []
+    assert wrong(paid(), paid="dead") == ["the payment's run succeeded"]
+    after = paid()
+    after["books"]["invoices"][0]["Balance"] = Decimal("0.01")
+    after["crm"]["deals"][0]["custom"]["invoice_status"] = "voided"
+    after["board"]["tasks"][0]["completed"] = False
+    assert wrong(after, paid="succeeded") == [
+        "nothing is owed any more",
+        "the deal says that it is paid",
+        "every task is done",
+    ]
 
 
 def _second_invoice(after: dict[str, Any]) -> None:
