@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 import yaml
 from crash.child import Place
-from crash.rows import JOURNAL, Situation, rows_of, situations
+from crash.rows import JOURNAL, WAITS, Situation, rows_of, situations
 from crash.world import Nursery, World, firm, nursery
 
 SITUATIONS = situations()
@@ -55,7 +55,8 @@ async def test_nothing_is_lost(situation: Situation, place: Place, how: str, bir
     async with firm(births, tmp_path) as world:
         await lived_through(situation, world)
         reached = await world.live(place, how)
-        assert reached or place in JOURNAL, f"{place} is not reached"
+        may_be_missed = place in JOURNAL or (place.point in WAITS and place.nth > 1)
+        assert reached or may_be_missed, f"{place} is not reached"
         await world.live()
         if world.lost_its_token():
             await world.reconnect()
@@ -70,5 +71,5 @@ async def test_every_place_that_is_reached_has_a_row(situation: Situation, birth
         await world.live()
         reached = rows_of(place for place in world.reached() if not place.point.startswith("journal."))
         told = yaml.safe_dump({situation.name: {"rows": reached}}, sort_keys=False, default_flow_style=None, width=110)
-        assert reached == situation.rows, f"tests/reliability/crashes.yaml must say:\n{told}"
+        assert situation.has(reached), f"tests/reliability/crashes.yaml must say:\n{told}"
         assert (await world.check()).row.status == situation.ending

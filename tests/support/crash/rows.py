@@ -13,6 +13,8 @@ from crash.child import Place
 
 FILE = Path(__file__).resolve().parents[2] / "reliability" / "crashes.yaml"
 
+WAITS = frozenset({"run.claimed", "run.taken_over", "run.rested"})
+"""How often a run waits, and so is claimed, depends on how quick the machine is: the rows have the most that it does."""
 _NONE = "none"
 """What the file has for the leg of a step that belongs to none."""
 
@@ -29,6 +31,11 @@ class Situation:
     @property
     def ending(self) -> str:
         return "rolled_back" if self.refused else "succeeded"
+
+    def has(self, reached: Mapping[str, Any]) -> bool:
+        """Whether these are its rows, as `rows_of` gives them."""
+        fewer = {name: self.rows[name] for name in reached if name in WAITS and reached[name] <= self.rows.get(name, 0)}
+        return {**reached, **fewer} == self.rows
 
     def places(self) -> Iterator[Place]:
         for names, legs in self.rows.items():
