@@ -14,7 +14,7 @@ from crash.child import Place
 FILE = Path(__file__).resolve().parents[2] / "reliability" / "crashes.yaml"
 
 WAITS = frozenset({"run.claimed", "run.taken_over", "run.rested"})
-"""How often a run waits, and so is claimed, depends on how quick the machine is: the rows have the most that it does."""
+"""How often a run waits, and so is claimed, depends on how quick the machine is: the rows have the most of it."""
 _NONE = "none"
 """What the file has for the leg of a step that belongs to none."""
 
