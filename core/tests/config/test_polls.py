@@ -74,6 +74,12 @@ def plugins() -> Registry:
     return load_plugins(extra=[Plugin()], entry_points=())
 
 
+def test_a_misspelt_poll_is_no_key_of_the_connectors(plugins: Registry) -> None:
+    with pytest.raises(ConfigProblems) as wrong:
+        load("version: 1\nconnections: {c: {connector: plain, base_url: http://x, pol: 60s}}", env={}, registry=plugins)
+    assert "unknown key pol; did you mean poll?" in str(wrong.value.problems[0])
+
+
 @pytest.mark.parametrize(
     ("connector", "poll", "says"),
     [

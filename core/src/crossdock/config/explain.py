@@ -41,11 +41,11 @@ def explained(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[
         yield tuple(str(step) for step in item["loc"]), one(dict(item), model)
 
 
-def one(item: dict[str, Any], model: type[BaseModel]) -> str:
-    """One of pydantic's errors as a message; `model` is what was validated."""
+def one(item: dict[str, Any], model: type[BaseModel], beside: Sequence[str] = ()) -> str:
+    """One of pydantic's errors as a message; `model` is what was validated, `beside` are keys that are not its own."""
     loc, kind = item["loc"], item["type"]
     if kind == "extra_forbidden":
-        return unknown_key(str(loc[-1]), _names(model, loc[:-1]))
+        return unknown_key(str(loc[-1]), [*_names(model, loc[:-1]), *(() if loc[1:] else beside)])
     if kind == "missing":
         return f"{loc[-1]} is missing"
     if kind in ("too_short", "string_too_short"):

@@ -276,7 +276,7 @@ class _Load:
         """Report what is wrong with settings; with `written`, only with those that are there."""
         for item in error.errors(include_url=False):
             if not written or (item["loc"] and item["type"] != "missing"):
-                self._report((*path, *map(str, item["loc"])), one(dict(item), model))
+                self._report((*path, *map(str, item["loc"])), one(dict(item), model, ("poll",)))
 
     def _flow(self, name: str, salvaged: Salvage, names: Names, flows: Mapping[str, Flow | None]) -> None:
         findings = [finding(place, message) for place, message in salvaged.mistakes]
