@@ -10,7 +10,7 @@ import pytest
 from crossdock.runtime import Crossdock
 from crossdock.settings import Settings
 from crossdock_sdk import crashpoints
-from ledger import assert_each_once, win_each
+from ledger import PATIENT, assert_each_once, win_each
 
 DEALS = int(os.environ.get("CROSSDOCK_TEST_POLLED_DEALS", "24"))
 MISSED = int(os.environ.get("CROSSDOCK_TEST_MISSED", "20"))
@@ -72,6 +72,7 @@ async def test_deals_won_while_the_server_is_down_are_found_by_the_poll(firm: An
 
 @pytest.mark.timeout(180 + 3 * MISSED)
 async def test_deals_won_in_salesforce_while_the_server_is_down_are_invoiced_once(firm: Any) -> None:
+    firm.server.env |= PATIENT
     firm.use_crm("salesforce", poll="2s")
     firm.flow["legs"]["task"]["enabled"] = True
     firm.write()

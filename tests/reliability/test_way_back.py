@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from crossdock.testing.story import Place
-from ledger import win_each
+from ledger import PATIENT, win_each
 
 PAYMENTS = int(os.environ.get("CROSSDOCK_TEST_PAYMENTS", "30"))
 SEED = int(os.environ.get("CROSSDOCK_TEST_SEED", "20261126"))
@@ -58,6 +58,7 @@ class Clerk:
 
 @pytest.mark.timeout(240 + 4 * PAYMENTS)
 async def test_payments_in_any_order_and_told_twice_end_right(firm: Any) -> None:
+    firm.server.env |= PATIENT
     firm.routing["flows"] |= firm.way_back
     firm.flow["legs"]["task"]["enabled"] = True
     firm.routing["connections"]["books"]["poll"] = "10s"

@@ -8,6 +8,9 @@ from typing import Any
 
 from firm import Firm
 
+PATIENT = {"CROSSDOCK_STEP_TIMEOUT": "60", "CROSSDOCK_LEASE": "90"}
+"""For a test of many at once: a machine that has its hands full is no vendor that is down."""
+
 
 def assert_each_once(firm: Firm, runs: Iterable[dict[str, Any]], titles: Iterable[str]) -> None:
     """Every deal, each of a customer of its own, made one run, which made each of its objects once and nothing else."""

@@ -175,7 +175,7 @@ MUTANTS = {
     "one at a time": Mutant(
         "what is read last is written last",
         _no_lock_of_the_origin,
-        (f"{_FOLLOWING}::test_flows_about_one_object_go_one_at_a_time_so_that_what_is_read_last_is_written_last",),
+        (f"{_FOLLOWING}::test_what_is_read_last_is_written_last_whichever_flow_it_is",),
     ),
     "maker": Mutant(
         "what may have been made here is no stranger's",
