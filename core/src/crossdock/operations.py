@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from crossdock.actors import Actor
 from crossdock.ids import run_id
-from crossdock.journal.base import AlreadyReplayed, Checkpoint, Journal, NewRun, PayloadRemoved, RunRow
+from crossdock.journal.base import Act, AlreadyReplayed, Checkpoint, Journal, NewRun, PayloadRemoved, RunRow
 from crossdock.state import FINAL, Run, Status, fold, unsettled
 from crossdock.telemetry import RunTrace
 
@@ -27,13 +28,17 @@ class UnknownRunError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """Acts on runs through the journal alone; a running server picks the work up within a second."""
+    """Acts on runs through the journal alone; a running server picks the work up within a second.
+
+    Who acted is noted in the audit, in the same transaction; `why` is in that person's words.
+    """
 
     journal: Journal
+    by: Actor
     now: Callable[[], datetime]
     random: random.Random
 
-    async def replay(self, run_id_: str, plan_hash: str | None = None) -> RunRow:
+    async def replay(self, run_id_: str, plan_hash: str | None = None, *, why: str | None = None) -> RunRow:
         """Run the event of an ended run again, or let a stopped run go on; the run that works now.
 
         An ended run gets a successor that takes over what stands and makes only the rest; `plan_hash` is the
@@ -41,7 +46,7 @@ class Operations:
         """
         row = await self._row(run_id_)
         if row.status in RESUMABLE:
-            await self._tell(row, "resume")
+            await self._tell(row, "resume", act=self._act("replay", row, why))
             return await self._row(row.id)
         if row.status not in REPLAYABLE:
             raise NotPossibleError(f"run {row.id} is {row.status}: {_why_not(row)}")
@@ -54,19 +59,20 @@ class Operations:
             replay_of=row.id,
         )
         try:
-            await self.journal.add_run(new, row.event_seq)
+            act = self._act("replay", row, why, after={"run": new.id})
+            await self.journal.add_run(new, row.event_seq, act=act)
         except (AlreadyReplayed, PayloadRemoved) as error:
             raise NotPossibleError(str(error)) from None
         return await self._row(new.id)
 
-    async def cancel(self, run_id_: str) -> RunRow:
+    async def cancel(self, run_id_: str, *, why: str | None = None) -> RunRow:
         """Ask a run that has not ended to undo what it made and end. Raises as `replay`."""
         row = await self._row(run_id_)
-        if row.status in FINAL or not await self._tell(row, "cancel"):
+        if row.status in FINAL or not await self._tell(row, "cancel", act=self._act("cancel", row, why)):
             raise NotPossibleError(f"run {row.id} has ended already ({row.status}); nothing is left to cancel")
         return await self._row(row.id)
 
-    async def resolve(self, run_id_: str, leg: str, exists: str | None) -> RunRow:
+    async def resolve(self, run_id_: str, leg: str, exists: str | None, *, why: str | None = None) -> RunRow:
         """Settle a leg that is in doubt by what a person has seen at the vendor.
 
         `exists` is the vendor's id of what the leg made; None says that it made nothing, and it is written again.
@@ -78,15 +84,20 @@ class Operations:
         if row.status != Status.IN_DOUBT or leg not in doubtful:
             told = f"in doubt is {', '.join(doubtful)}" if doubtful else "no leg of it is"
             raise NotPossibleError(f"leg {leg} of run {row.id} ({row.status}) is not in doubt; {told}")
-        if not await self._tell(row, "resolve", leg, {"exists": exists}):
+        act = self._act("resolve", row, why, after={"leg": leg, "exists": exists})
+        if not await self._tell(row, "resolve", leg, {"exists": exists}, act=act):
             raise NotPossibleError(f"run {row.id} has ended meanwhile")
         return await self._row(row.id)
 
     async def _tell(
-        self, row: RunRow, kind: str, leg: str | None = None, data: Mapping[str, Any] | None = None
+        self, row: RunRow, kind: str, leg: str | None = None, data: Mapping[str, Any] | None = None, *, act: Act
     ) -> bool:
         now = self.now()
-        return await self.journal.add_step(row.id, Checkpoint(kind, leg, "done", data or {}, now), now)
+        step = Checkpoint(kind, leg, "done", {**(data or {}), "by": self.by.name}, now)
+        return await self.journal.add_step(row.id, step, now, act)
+
+    def _act(self, action: str, row: RunRow, why: str | None, *, after: Any = None) -> Act:
+        return Act(self.now(), self.by, action, "run", row.id, why, before={"status": row.status}, after=after)
 
     async def _row(self, run_id_: str) -> RunRow:
         row = await self.journal.run(run_id_)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from crossdock.actors import at_terminal
 from crossdock.operations import Operations
 from crossdock.plugins import Registry, load_plugins
 from crossdock.runtime import Crossdock
@@ -34,7 +35,7 @@ class House:
 
     @property
     def operations(self) -> Operations:
-        return Operations(self.app.journal, self.app.now, self.app.rng)
+        return Operations(self.app.journal, at_terminal("tester"), self.app.now, self.app.rng)
 
     def write(self) -> None:
         self.app.settings.config.write_text(yaml.safe_dump(self.routing, sort_keys=False))

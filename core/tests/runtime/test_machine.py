@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from crossdock.actors import at_terminal
 from crossdock.journal.base import ClaimedRun
 from crossdock.operations import NotPossibleError, Operations, UnknownRunError
 from crossdock.plugins import load_plugins
@@ -271,7 +272,7 @@ class Machine(RuleBasedStateMachine):
         await app.runner._courier.round()
 
     async def act(self, story: Story, wish: str) -> None:
-        operations = Operations(self.app.journal, lambda: self.now, self.app.rng)
+        operations = Operations(self.app.journal, at_terminal("machine"), lambda: self.now, self.app.rng)
         try:
             if wish == "replay":
                 row = await operations.replay(story.row.id, self.app.loaded.flows[story.row.flow].plan_hash)

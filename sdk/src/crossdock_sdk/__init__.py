@@ -13,7 +13,7 @@ from crossdock_sdk.contracts.connection import (
     Token,
     TokenStore,
 )
-from crossdock_sdk.contracts.notifier import Alert, LegReport, Notifier
+from crossdock_sdk.contracts.notifier import Alert, AlertAction, LegReport, Notifier
 from crossdock_sdk.contracts.polling import Polling, PollPage, PollRequest
 from crossdock_sdk.contracts.sink import Action, Receipt, Redo, Sink
 from crossdock_sdk.contracts.source import Event, EventSpec, Handshake, Source, WebhookReply, WebhookRequest
@@ -79,6 +79,7 @@ __all__ = (
     "Action",
     "Address",
     "Alert",
+    "AlertAction",
     "AmbiguousError",
     "ApiClient",
     "AuthError",

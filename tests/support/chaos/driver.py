@@ -18,6 +18,7 @@ from typing import Any
 from chaos.firm import Firm, firm
 from chaos.invariants import assert_as_told
 from chaos.story import Story, Won, story
+from crossdock.actors import at_terminal
 from crossdock.intake import RefusedError
 from crossdock.operations import NotPossibleError, Operations
 from crossdock.testing import assert_nothing_lost, standing
@@ -77,7 +78,7 @@ class Driver:
         self._stormy = True
         self._reconnects = made.clock()
         self._wishes = made.story.wishes
-        self._operations = Operations(made.app.journal, made.app.now, made.app.rng)
+        self._operations = Operations(made.app.journal, at_terminal("chaos"), made.app.now, made.app.rng)
         made.app.runner._stepper = InTurn(made.app.stepper, self._turn)
 
     async def play(self) -> None:

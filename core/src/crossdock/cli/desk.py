@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import os
 import random
 from collections.abc import AsyncIterator, Mapping
@@ -126,10 +127,12 @@ class JournalDesk:
         return Programs(self._journal, load_plugins(simulators=False), lambda: _connectors(self._settings))
 
     async def _act(self, run: str, what: str, *more: Any) -> Shown:
+        from crossdock.actors import at_terminal
         from crossdock.operations import NotPossibleError, Operations
         from crossdock.web.views import summary
 
-        operations = Operations(self._journal, lambda: datetime.now(UTC), random.SystemRandom())
+        by = at_terminal(getpass.getuser())
+        operations = Operations(self._journal, by, lambda: datetime.now(UTC), random.SystemRandom())
         try:
             return _plain(summary(await getattr(operations, what)(run, *more)))
         except NotPossibleError as error:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from crossdock.journal.audit import Act, Audit
 from crossdock.journal.errors import (
     AlreadyReplayed,
     InvalidCursor,
@@ -48,8 +49,10 @@ from crossdock.journal.rows import (
 
 __all__ = (
     "Accepted",
+    "Act",
     "AlreadyReplayed",
     "Arrivals",
+    "Audit",
     "Blocked",
     "Checkpoint",
     "Claim",
@@ -99,6 +102,11 @@ class Journal(Protocol):
         ...
 
     @property
+    def audit(self) -> Audit:
+        """What people did."""
+        ...
+
+    @property
     def hooks(self) -> Hooks:
         """Webhooks that were registered from here."""
         ...
@@ -122,8 +130,10 @@ class Journal(Protocol):
         """The body of a stored plan. Raises `JournalError` if there is none."""
         ...
 
-    async def add_run(self, run: NewRun, event_seq: int, checkpoints: Sequence[Checkpoint] = ()) -> str:
-        """Store one more run of a stored event, such as a replay, with its first steps; its id.
+    async def add_run(
+        self, run: NewRun, event_seq: int, checkpoints: Sequence[Checkpoint] = (), act: Act | None = None
+    ) -> str:
+        """Store one more run of a stored event, such as a replay, with its first steps and whose act it is; its id.
 
         Raises `AlreadyReplayed` if `run.replay_of` has a replay: replay that one instead. Raises `PayloadRemoved`
         if retention has taken what a replay would be made of.
@@ -164,8 +174,8 @@ class Journal(Protocol):
         """
         ...
 
-    async def add_step(self, run_id: str, checkpoint: Checkpoint, due_at: datetime) -> bool:
-        """Record what a person decided, claimed or not, and make the run due; False if it ended.
+    async def add_step(self, run_id: str, checkpoint: Checkpoint, due_at: datetime, act: Act | None = None) -> bool:
+        """Record what a person decided, claimed or not, and make the run due; False, and nothing, if it ended.
 
         If it is being performed, it is due again as soon as its performer gives it back.
         """

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Container, Sequence
 from typing import Any, TypeAlias
 
+from crossdock.journal.audit import ActRow, insert_act
 from crossdock.journal.codec import instant
 from crossdock.journal.errors import AlreadyReplayed, JournalError, PayloadRemoved
 from crossdock.journal.rows import Accepted
@@ -95,7 +96,9 @@ def store_plan(db: sqlite3.Connection, plan: Row) -> None:
     db.execute(_SQL["insert_plan"], plan)
 
 
-def add_run(db: sqlite3.Connection, run: Row, event_seq: int, steps: Sequence[StepValues]) -> str:
+def add_run(
+    db: sqlite3.Connection, run: Row, event_seq: int, steps: Sequence[StepValues], act: ActRow | None = None
+) -> str:
     """Store one more run of an event. Raises `AlreadyReplayed`, `PayloadRemoved`."""
     if run["replay_of"] is not None:
         _hold_payload(db, run["replay_of"])
@@ -105,6 +108,8 @@ def add_run(db: sqlite3.Connection, run: Row, event_seq: int, steps: Sequence[St
     no = insert_run(db, run, event_seq)
     insert_steps(db, no, 0, steps)
     db.execute(_SQL["count_steps"], {"no": no, "step_count": len(steps)})
+    if act is not None:
+        insert_act(db, act)
     return str(run["id"])
 
 

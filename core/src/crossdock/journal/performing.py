@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from crossdock.journal.audit import ActRow, insert_act
 from crossdock.journal.codec import run_row, stored_event, stored_step
 from crossdock.journal.errors import Declined, LeaseLost, LockHeld, Overtaken
 from crossdock.journal.intake import Row, StepValues, insert_rows, insert_steps
@@ -181,14 +182,18 @@ def _is_free(db: sqlite3.Connection, waits_for: str, run_id: str) -> bool:
     return holder is None or holder["id"] == run_id
 
 
-def nudge(db: sqlite3.Connection, run_id: str, steps: Sequence[StepValues], values: Row) -> bool:
-    """Add a person's steps; `values` has `due_at` and `now`."""
+def nudge(
+    db: sqlite3.Connection, run_id: str, steps: Sequence[StepValues], values: Row, act: ActRow | None = None
+) -> bool:
+    """Add a person's steps, and the act that they came of; `values` has `due_at` and `now`."""
     run = db.execute(_SQL["select_open"], (run_id,)).fetchone()
     if run is None:
         return False
     insert_steps(db, run["no"], run["step_count"], steps)
     total = run["step_count"] + len(steps)
     db.execute(_SQL["nudge"], values | {"no": run["no"], "step_count": total})
+    if act is not None:
+        insert_act(db, act)
     return True
 
 

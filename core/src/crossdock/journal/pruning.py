@@ -7,6 +7,7 @@ from typing import Any
 
 from crossdock_sdk import jsonio
 
+from crossdock.journal.audit import empty_acts
 from crossdock.journal.rows import Expired
 from crossdock.journal.statements import load, split
 from crossdock.journal.store import read_pragmas
@@ -28,6 +29,7 @@ def empty_runs(db: sqlite3.Connection, ended_before: int, now: int, limit: int) 
         db.execute(_SQL["empty_run"], {"no": run["no"], "error": _without_words(run["error"]), "now": now})
         _empty_event(db, run["event_seq"], now)
         db.execute(_SQL["delete_delivered"], {"run": run["id"]})
+        empty_acts(db, run["id"])
     return len(runs)
 
 
@@ -53,6 +55,7 @@ def delete_runs(db: sqlite3.Connection, ended_before: int, now: int, limit: int)
             db.execute(_SQL["delete_run"], (run["no"],))
             _empty_event(db, run["event_seq"], now)
             db.execute(_SQL["delete_delivered"], {"run": run["id"]})
+            empty_acts(db, run["id"])
             deleted += 1
     return deleted
 

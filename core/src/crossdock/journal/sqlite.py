@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from crossdock_sdk import jsonio
 
 from crossdock.journal import desk, intake, performing, pruning, reading
+from crossdock.journal.audit import Act, Audit
 from crossdock.journal.codec import JsonText, micros, micros_or_none
 from crossdock.journal.cursors import Cursors
 from crossdock.journal.errors import JournalError
@@ -91,6 +92,7 @@ class SqliteJournal:
         self._cursors = Cursors(b"")
         self.polls = SqlitePolls(self._write, self._read, self._arrival_rows, redact, now)
         self.hooks = Hooks(self._write, self._read)
+        self.audit = Audit(self._write, self._read, self._json, lambda: self._cursors)
 
     async def __aenter__(self) -> SqliteJournal:
         await self.open()
@@ -222,9 +224,12 @@ class SqliteJournal:
         plan = {"hash": plan_hash, "flow": flow, "body": self._json(body), "created_at": now}
         await self._write(partial(intake.store_plan, plan=plan))
 
-    async def add_run(self, run: NewRun, event_seq: int, checkpoints: Sequence[Checkpoint] = ()) -> str:
+    async def add_run(
+        self, run: NewRun, event_seq: int, checkpoints: Sequence[Checkpoint] = (), act: Act | None = None
+    ) -> str:
         values, steps = self._run_values(run), self._step_values(checkpoints)
-        return await self._write(partial(intake.add_run, run=values, event_seq=event_seq, steps=steps))
+        noted = self.audit.row(act) if act else None
+        return await self._write(partial(intake.add_run, run=values, event_seq=event_seq, steps=steps, act=noted))
 
     async def empty(self, ended_before: datetime, limit: int = 100) -> int:
         before, now = micros(ended_before), micros(self._now())
@@ -295,10 +300,11 @@ class SqliteJournal:
             )
         )
 
-    async def add_step(self, run_id: str, checkpoint: Checkpoint, due_at: datetime) -> bool:
+    async def add_step(self, run_id: str, checkpoint: Checkpoint, due_at: datetime, act: Act | None = None) -> bool:
         steps = self._step_values([checkpoint])
         values = {"due_at": micros(due_at), "now": micros(self._now())}
-        return await self._write(partial(performing.nudge, run_id=run_id, steps=steps, values=values))
+        noted = self.audit.row(act) if act else None
+        return await self._write(partial(performing.nudge, run_id=run_id, steps=steps, values=values, act=noted))
 
     async def mark_told(self, told: Mapping[str, int]) -> None:
         await self._write(partial(performing.mark_told, told=dict(told)))

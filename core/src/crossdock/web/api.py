@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from crossdock.actors import Actor
 from crossdock.journal.base import InvalidCursor, RunRow
 from crossdock.operations import NotPossibleError, Operations, UnknownRunError
 from crossdock.runtime import Crossdock
 from crossdock.state import Status
 from crossdock.web import views
-from crossdock.web.access import admit
+from crossdock.web.access import Operating, admit
 from crossdock.web.problems import ExactJSON, answers
 
 router = APIRouter(prefix="/api/v1", tags=["runs"], dependencies=[Depends(admit)], default_response_class=ExactJSON)
@@ -55,22 +56,22 @@ async def show_run(runtime: Runtime, run: str) -> Response:
 
 
 @router.post("/runs/{run}/replay", summary="Run it again", status_code=201, responses=answers(401, 403, 404, 409))
-async def replay_run(runtime: Runtime, run: str) -> Response:
+async def replay_run(runtime: Runtime, by: Operating, run: str) -> Response:
     """An ended run gets a successor (its id is in the reply); a stopped one goes on under its own id."""
     try:
         row = await runtime.journal.run(run)
         flow = runtime.loaded.flows.get(row.flow) if row else None
-        new = await _operations(runtime).replay(run, flow.plan_hash if flow else None)
+        new = await _operations(runtime, by).replay(run, flow.plan_hash if flow else None)
     except (UnknownRunError, NotPossibleError) as error:
         raise _refusal(error) from None
     return _acted(runtime, new, 201 if new.id != run else 200)
 
 
 @router.post("/runs/{run}/cancel", summary="Undo and end it", status_code=202, responses=answers(401, 403, 404, 409))
-async def cancel_run(runtime: Runtime, run: str) -> Response:
+async def cancel_run(runtime: Runtime, by: Operating, run: str) -> Response:
     """What the run made is undone, newest first; then it ends `cancelled`. A step in hand is finished first."""
     try:
-        row = await _operations(runtime).cancel(run)
+        row = await _operations(runtime, by).cancel(run)
     except (UnknownRunError, NotPossibleError) as error:
         raise _refusal(error) from None
     return _acted(runtime, row, 202)
@@ -90,10 +91,10 @@ class Resolution(BaseModel):
 @router.post(
     "/runs/{run}/resolve", summary="Settle a leg in doubt", status_code=202, responses=answers(401, 403, 404, 409)
 )
-async def resolve_run(runtime: Runtime, run: str, seen: Resolution) -> Response:
+async def resolve_run(runtime: Runtime, by: Operating, run: str, seen: Resolution) -> Response:
     """The run goes on from there: with what the vendor shows under that id, or by writing again."""
     try:
-        row = await _operations(runtime).resolve(run, seen.leg, seen.exists)
+        row = await _operations(runtime, by).resolve(run, seen.leg, seen.exists)
     except (UnknownRunError, NotPossibleError) as error:
         raise _refusal(error) from None
     return _acted(runtime, row, 202)
@@ -146,8 +147,8 @@ async def _webhooks(runtime: Crossdock) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _operations(runtime: Crossdock) -> Operations:
-    return Operations(runtime.journal, runtime.now, runtime.rng)
+def _operations(runtime: Crossdock, by: Actor) -> Operations:
+    return Operations(runtime.journal, by, runtime.now, runtime.rng)
 
 
 def _refusal(error: Exception) -> HTTPException:

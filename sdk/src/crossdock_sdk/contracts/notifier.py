@@ -23,6 +23,20 @@ class LegReport(BaseModel):
     note: str | None = None
 
 
+class AlertAction(BaseModel):
+    """Something that a person may do about an alert at a press of a button.
+
+    `token` is signed, good once, for this action on this run as it stands; whoever shows it may do that and no more.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="such as replay, approve or reject")
+    label: str = Field(description="what the button says")
+    token: str = Field(repr=False)
+    style: str | None = Field(default=None, description="primary or danger; None: neither")
+
+
 class Alert(BaseModel):
     """What a person must know. All of it is redacted before a notifier sees it.
 
@@ -48,6 +62,8 @@ class Alert(BaseModel):
     legs: tuple[LegReport, ...] = ()
     advice: str | None = Field(default=None, description="what to do, one line")
     links: dict[str, str] = Field(default_factory=dict, description="label → URL")
+    actions: tuple[AlertAction, ...] = ()
+    thread: str | None = Field(default=None, description="alerts that belong together, such as those of one run")
     trace_id: str | None = None
 
 
