@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from crossdock_sdk import ConnectorError, DiscrepancyError, RejectedError, jsonio
+from crossdock_sdk.http.exchanges import listening
 
 from crossdock.config.compiled import CompiledLeg
+from crossdock.exchanges import shown
 from crossdock.journal.base import Checkpoint
 from crossdock.metrics import RuntimeMetrics
 from crossdock.recorder import Job
@@ -36,6 +38,8 @@ class Caller:
     random: random.Random
     timeout: timedelta = timedelta(seconds=120)
     redact: Callable[[str], str] = str
+    scrub: Callable[[str], str] = str
+    """The same for text that only people read, where what merely looks like a credential is masked too."""
 
     async def call(
         self,
@@ -58,7 +62,7 @@ class Caller:
         if kind == "before":
             # The intent that follows has this number.
             seq = -seq
-        with self.telemetry.inside_step(job.trace, job.row.id, seq):
+        with self.telemetry.inside_step(job.trace, job.row.id, seq), listening() as heard:
             try:
                 async with asyncio.timeout(self.timeout.total_seconds()):
                     data = await ask()
@@ -70,6 +74,8 @@ class Caller:
                 phase = "failed"
             else:
                 phase = "done"
+        if heard:
+            data["http"] = shown(heard, self.scrub, bodies=phase == "failed")
         wrong = data["error"]["message"] if phase == "failed" else None
         self.note_span(job, kind, leg, seq, begun, wrong, attributes)
         self.metrics.steps.observe(time.perf_counter() - started, kind, connection, phase)

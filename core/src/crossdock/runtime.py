@@ -31,6 +31,7 @@ from crossdock.plugins import Registry, load_plugins
 from crossdock.polling import Poller
 from crossdock.program import Programs
 from crossdock.recorder import Recorder
+from crossdock.redaction import Scrubber
 from crossdock.retention import Keeper
 from crossdock.runners.local import LocalRunner
 from crossdock.settings import Settings
@@ -108,7 +109,8 @@ class Crossdock:
         links, lease = Links(self.settings.public_url), timedelta(seconds=self.settings.lease)
         recorder = Recorder(self.journal, self.telemetry, self.metrics, self.now, links, lease)
         timeout = timedelta(seconds=self.settings.step_timeout)
-        caller = Caller(self.telemetry, self.metrics, self.now, self.rng, timeout, self.redactor.text)
+        scrub = Scrubber(self.redactor).text
+        caller = Caller(self.telemetry, self.metrics, self.now, self.rng, timeout, self.redactor.text, scrub)
         legs = Legs(self.journal, recorder, self.connections, caller, self.now)
         circuits = Circuits(self.journal, self.now)
         origins = Origins(self.journal, self.connections, self.now)

@@ -44,7 +44,8 @@ class ApiClient:
     `errors` is the vendor's own mapping and is asked about every reply, a 200 too: the error to raise, or
     None to leave it to the status. `pause` reads from a good reply for how many seconds the vendor wants to be
     left alone (its limit is used up), or None. Redirects are not followed, cookies not kept, and proxies set in the
-    environment not used. A read whose connection was lost is sent once more, a write never.
+    environment not used. A read whose connection was lost is sent once more, a write never. `private`: the bodies
+    hold tokens, and are told to nobody.
     """
 
     def __init__(
@@ -58,7 +59,9 @@ class ApiClient:
         pause: Callable[[Reply], float | None] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float = 30.0,
+        private: bool = False,
     ) -> None:
+        self._private = private
         self._base_url = _encoded(checked_url(base_url, f"connection {context.name}: base_url")).rstrip("/")
         self._context = context
         self._errors = errors
@@ -140,7 +143,7 @@ class ApiClient:
                 url += ("&" if "?" in url else "?") + _query(params)
             url = url if _PLAIN.fullmatch(url) and "/." not in url else _encoded(url)
             shown = self._context.redactor.text(url)
-            return Request(method, url, named, body, method not in _READS, shown)
+            return Request(method, url, named, body, method not in _READS, shown, self._private)
         except (TypeError, ValueError) as error:
             told = self._context.redactor.text(str(error))
         raise RejectedError(f"{method} {self._context.redactor.text(path)}: not sent, it cannot be encoded: {told}")

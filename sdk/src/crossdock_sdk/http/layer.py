@@ -17,7 +17,8 @@ from crossdock_sdk.http.reply import Reply
 class Request:
     """One request on its way. `headers` has lower-case names; `shown` is its URL as logs and errors may show it.
 
-    `resends` counts how often it was sent before. The network sets `dropped` if its connection stood and was lost.
+    `private`: its bodies hold tokens. `resends` counts how often it was sent before. The network sets `dropped` if its
+    connection stood and was lost.
     """
 
     method: str
@@ -26,6 +27,7 @@ class Request:
     body: bytes | None
     write: bool
     shown: str
+    private: bool = False
     resends: int = 0
     dropped: bool = False
 

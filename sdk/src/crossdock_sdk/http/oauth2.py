@@ -147,7 +147,10 @@ class OAuth2Tokens(ABC):
 
     async def _ask(self, form: Mapping[str, str]) -> dict[str, Any]:
         # Its own client: the token endpoint is another host, with none of the API's limits and credentials.
-        client = ApiClient(self._token_url, self._context, limits=Limits(1), errors=self._refusal, timeout=_PATIENCE)
+        once = Limits(1)
+        client = ApiClient(
+            self._token_url, self._context, limits=once, errors=self._refusal, timeout=_PATIENCE, private=True
+        )
         try:
             reply = await client.post("", form=form, headers=self._headers)
             answer = reply.json()
