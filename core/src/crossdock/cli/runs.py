@@ -150,7 +150,7 @@ def _acted(given: str, row: dict[str, Any], what: str, json: bool) -> None:
 
 
 def _show(run: dict[str, Any]) -> None:
-    from crossdock.cli.story import error_text, told
+    from crossdock.timeline import error_text, told
 
     out = console()
     out.print(f"[bold]{safe(run['flow'])}[/] for {safe(run['key'])}  {coloured(run['status'])}  {safe(run['id'])}")

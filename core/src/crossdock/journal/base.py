@@ -244,6 +244,10 @@ class Journal(Protocol):
         """Runs that wait for their turn, or for a lock, behind a run that is held or in doubt."""
         ...
 
+    async def version(self) -> int:
+        """A number that is another one after each commit, by whichever process; it says nothing else."""
+        ...
+
     async def counts(self) -> dict[str, dict[str, int]]:
         """How many runs there are: `{flow: {status: number}}`."""
         ...

@@ -94,6 +94,11 @@ def _listing(filters: dict[str, str | None]) -> str:
     return "runs_all" if filters["flow"] is None else "runs_of_flow"
 
 
+def version(db: sqlite3.Connection) -> int:
+    # The reader writes nothing itself, so this counts every commit of anybody else.
+    return int(db.execute("PRAGMA data_version").fetchone()[0])
+
+
 def next_due(db: sqlite3.Connection, now: int) -> datetime | None:
     return instant_or_none(db.execute(_SQL["next_due"], (now,)).fetchone()[0])
 

@@ -321,6 +321,9 @@ class SqliteJournal:
         dead = [owner for owner in await self._read(reading.owners) if not owner_alive(owner)]
         return await self._write(partial(performing.expire_owners, owners=dead)) if dead else 0
 
+    async def version(self) -> int:
+        return await self._read(reading.version)
+
     async def plan(self, plan_hash: str) -> dict[str, Any]:
         return await self._read(reading.plan, plan_hash)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crossdock.cli.story import error_text, told
+from crossdock.timeline import error_text, told
 
 
 def run(*steps: tuple[str, str | None, str, dict[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,12 @@
+"""The dashboard: pages for whoever is on call, rendered here, whole without any script."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+
+def routers() -> list[APIRouter]:
+    """The pages' routes, and those of what they load."""
+    from crossdock.web.dashboard import assets, live, overview, run, runs
+
+    return [module.router for module in (assets, live, overview, runs, run)]
