@@ -97,7 +97,7 @@ def test_a_run_tells_its_story(cross: Callable[..., Any], journal: Path) -> None
         "wrote 58, name Acme",
         "write failed (rejected): no item has SKU [X] (code 610, field lines[0].sku)",
         "undone 58",
-        "rolled_back; a person is told",
+        "rolled back; a person is told",
     ):
         assert said in ran.out
     states = {leg["leg"]: leg["state"] for leg in cross("runs", "show", FAILED, "--json").json["legs"]}
