@@ -120,6 +120,11 @@ async def list_connections(runtime: Runtime) -> Response:
     It is `{"registered": number, "registered_at": … | null, "last_delivery_at": … | null}`; the last delivery is the
     newest that came to this process.
     """
+    return ExactJSON({"items": await described_connections(runtime)})
+
+
+async def described_connections(runtime: Crossdock) -> list[dict[str, Any]]:
+    """All connections as the API shows them."""
     items: list[dict[str, Any]] = []
     polls = {poll.connection: poll for poll in await runtime.journal.polls.all()}
     webhooks = await _webhooks(runtime)
@@ -131,7 +136,7 @@ async def list_connections(runtime: Runtime) -> Response:
     for name, stopped in runtime.connections.stopped.items():
         shown = {"name": name, "connector": stopped.connector, "status": "stopped", "reason": stopped.reason}
         items.append(shown | {"since": None, "next_try": None, "webhooks": None, "poll": None})
-    return ExactJSON({"items": items})
+    return items
 
 
 async def _webhooks(runtime: Crossdock) -> dict[str, dict[str, Any]]:

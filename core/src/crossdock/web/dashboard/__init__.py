@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 def routers() -> list[APIRouter]:
     """The pages' routes, and those of what they load."""
-    from crossdock.web.dashboard import assets, live, overview, run, runs
+    from crossdock.web.dashboard import assets, audit, connections, flows, live, overview, run, runs
 
-    return [module.router for module in (assets, live, overview, runs, run)]
+    pages = (overview, runs, run, flows, connections, audit)
+    return [module.router for module in (assets, live, *pages)]

@@ -30,6 +30,9 @@ PLACES = (
 SHOWN = 200_000
 """Characters of a payload that a page shows at most; the API has the whole of it."""
 
+BRIEF = 240
+"""Characters of a value in a table."""
+
 _TONES = {
     "succeeded": "good",
     "dead": "bad",
@@ -111,6 +114,14 @@ def json_text(value: Any) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}\n… ({len(text)} characters; the API has all of them)"
 
 
+def brief(value: Any) -> str:
+    """Plain data in one short line; nothing for None."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else jsonio.dumps(value).decode()
+    return text if len(text) <= BRIEF else f"{text[:BRIEF]}…"
+
+
 def query(base: Mapping[str, Any], **changed: Any) -> str:
     """A query string with these fields changed; None takes one away."""
     kept = {name: value for name, value in {**base, **changed}.items() if value not in (None, "", [], ())}
@@ -128,7 +139,7 @@ def _environment() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(WEB / "templates")
     made = jinja2.Environment(loader=loader, autoescape=True, undefined=_Strict, trim_blocks=True, lstrip_blocks=True)
     made.globals |= {"asset": asset, "badge": badge, "instant": instant, "lasted": lasted, "tone": tone, "query": query}
-    made.filters["json"] = json_text
+    made.filters |= {"json": json_text, "brief": brief}
     return made
 
 

@@ -36,6 +36,7 @@ async def show_run(desk: Sitting, run: str, refused: str = "") -> Response:
         return await desk.missing(f"There is no run {run}.")
     shown = plain(found)
     flow = await _flow(desk, row.plan_hash)
+    in_force = _in_force(desk, row.flow, row.plan_hash)
     start, end = span_of(shown)
     spans = story(await journal.steps(run), start)[-_DRAWN:]
     acts = await journal.audit.page(kind="run", subject=run, limit=_ACTS)
@@ -44,13 +45,13 @@ async def show_run(desk: Sitting, run: str, refused: str = "") -> Response:
         run=shown,
         title=title_of(shown),
         meaning=STATUSES.get(shown["status"], ""),
-        cause=cause(shown, flow),
+        cause=cause(shown, flow, desk.runtime.loaded if in_force else None),
         stages=_stages(shown, flow),
         entries=entries(shown),
         picture=waterfall(spans, start, max(end, start + timedelta(milliseconds=1))) if spans else None,
         took=end - start if shown["ended_at"] else None,
         plan=row.plan_hash,
-        in_force=_in_force(desk, shown["flow"], row.plan_hash),
+        in_force=in_force,
         acts=acts.items,
         can=_can(shown),
         doubtful=[leg["leg"] for leg in shown["legs"] if leg["state"] == "in doubt"],

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from crossdock.config.compiled import CompiledFlow
-from crossdock.mapping.document import Row, rows
+from crossdock.config.load import Loaded
 from crossdock.timeline import Line, error_text, told
+from crossdock.web.dashboard.mappings import Source, sources
 from crossdock.web.dashboard.words import Meaning, meaning
 
 Shown = dict[str, Any]
 
 NOTEWORTHY = timedelta(milliseconds=800)
 """A pause that is worth a line of its own."""
-_INDEX = re.compile(r"\[\d+\]|\.\d+(?=\.|$)")
 _PEOPLE = frozenset({"cancel", "resume", "resolve", "edit", "approve", "reject"})
 
 
@@ -33,17 +32,6 @@ class Entry:
     wire: tuple[Shown, ...] = ()
     error: str | None = None
     code: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The line of the mapping that made a field. `value` is what it came to in this run."""
-
-    target: str
-    expression: str
-    reads: tuple[str, ...]
-    value: Any = None
-    blamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,47 +97,16 @@ def _tone(line: Line) -> str:
     return "good" if step["kind"] in {"apply", "verify", "recover"} else "idle"
 
 
-def cause(run: Shown, flow: CompiledFlow | None) -> Cause | None:
-    """Why the run stands where it stands; None if nothing is wrong with it."""
+def cause(run: Shown, flow: CompiledFlow | None, loaded: Loaded | None) -> Cause | None:
+    """Why the run stands where it stands; None if nothing is wrong with it. `loaded`, if it has this very flow."""
     error = run["error"]
     if not error or run["status"] in {"succeeded", "ignored"}:
         return None
-    kind = str(error.get("kind") or "")
-    field = error.get("field")
+    kind, field = str(error.get("kind") or ""), error.get("field")
+    leg = run["leg"] or error.get("leg")
     facts = {name: error[name] for name in ("code", "status", "request_id") if error.get(name)}
-    sources = _sources(flow, run["leg"] or error.get("leg"), field, run["payload"]) if flow else ()
-    return Cause(str(error.get("message", "")), meaning(kind), kind, run["leg"], field, facts, sources)
-
-
-def _sources(flow: CompiledFlow, leg: str | None, field: str | None, payload: Any) -> tuple[Source, ...]:
-    """The mapping lines of the leg that failed, the one that made the refused field first."""
-    found = [_source(row, field, payload) for row in rows(flow) if row.leg == leg and row.enabled]
-    return tuple(sorted(found, key=lambda source: not source.blamed))
-
-
-def _source(row: Row, field: str | None, payload: Any) -> Source:
-    inner = row.target.removeprefix(f"{row.leg}.")
-    blamed = field is not None and plain_path(field) in {inner, row.target, inner.replace(".*", "")}
-    expression = row.source if isinstance(row.source, str) else str(row.source)
-    return Source(row.target, expression, row.reads, value_at(payload, inner), blamed)
-
-
-def plain_path(field: str) -> str:
-    """A field without the numbers of its lines: `lines[0].sku` → `lines.*.sku`."""
-    return _INDEX.sub(".*", field)
-
-
-def value_at(payload: Any, path: str) -> Any:
-    """What stands at a dotted path; of a list (`*`) its items' values."""
-    value = payload
-    steps = path.split(".")
-    for place, step in enumerate(steps):
-        if step == "*":
-            rest = ".".join(steps[place + 1 :])
-            items = value if isinstance(value, list) else []
-            return [value_at(item, rest) for item in items] if rest else items
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value
+    made = sources(flow, loaded, {leg: run["payload"]}, leg=leg, wrong=field) if flow and leg else []
+    return Cause(str(error.get("message", "")), meaning(kind), kind, leg, field, facts, tuple(made))
 
 
 def span_of(run: Shown) -> tuple[datetime, datetime]:
