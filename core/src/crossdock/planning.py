@@ -47,7 +47,8 @@ class PlanError(Exception):
 class Planned:
     """`inputs`: leg → input as it would be sent; `fingerprint`: equal for records that would be written alike.
 
-    `changed`: the legs that stand since an earlier run, written with another input than they would be now.
+    `changed`: the legs that stand since an earlier run, or from before an edit, written with another input than they
+    would be now.
     `left_out`: the legs without which the run goes on, and why, for the origin has no receipt that they read.
     """
 
@@ -128,7 +129,10 @@ def plan_run(known: Known, run: Run) -> Planned:
     _guard(flow, known.spec, scope)
     receipts = {name: leg.receipt for name, leg in run.legs.items() if leg.receipt and leg.phase is Phase.APPLIED}
     inputs, left_out = _inputs(flow, scope, receipts, run.origin)
-    changed = tuple(leg.name for leg in flow.enabled if _changed(leg, run.leg(leg.name), inputs.get(leg.name)))
+    edited = bool(run.edits)
+    changed = tuple(
+        leg.name for leg in flow.enabled if _changed(leg, run.leg(leg.name), inputs.get(leg.name), edited=edited)
+    )
     # Where what stands is not what would be written now, a person decides which of the two is right.
     for check in () if changed else flow.checks:
         if not _moot(check, left_out, run.origin):
@@ -187,9 +191,9 @@ def _moot(check: CompiledCheck, left_out: Mapping[str, str], origin: Mapping[str
     return bool(check.roots & left_out.keys()) or (missing is not None and missing.optional)
 
 
-def _changed(leg: CompiledLeg, state: LegState, planned: dict[str, Any] | None) -> bool:
+def _changed(leg: CompiledLeg, state: LegState, planned: dict[str, Any] | None, *, edited: bool) -> bool:
     kept = state.phase is Phase.APPLIED or unsettled(state)
-    if not (state.inherited and kept and state.input is not None):
+    if not ((state.inherited or edited) and kept and state.input is not None):
         return False
     if planned is None or _has_unknown(planned):
         return True

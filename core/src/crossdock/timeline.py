@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import zip_longest
@@ -134,6 +134,15 @@ def _seen(exists: str | None) -> str:
     return "it is not there" if exists is None else f"it is there, {exists}"
 
 
+def _changes(edits: Sequence[Shown]) -> str:
+    return ", ".join(f"{edit['path']}: {_short(edit['before'])} → {_short(edit['after'])}" for edit in edits)
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
 def _person(data: Shown) -> str:
     return str(data.get("by") or "a person")
 
@@ -153,6 +162,7 @@ _TELLERS = {
     "inherit": _inherited,
     "cancel": lambda _, data: f"{_person(data)} cancels it",
     "resolve": lambda _, data: f"{_person(data)} has looked: {_seen(data.get('exists'))}",
+    "edit": lambda _, data: f"{_person(data)} edits {_changes(data.get('edits') or ())}",
     "resume": lambda _, data: f"{_person(data)} lets it go on",
     "reload": lambda *_: "looked at again with the new configuration",
     "reconnect": lambda _, data: f"{data.get('connection', 'connection:').partition(':')[2]} may be used again",

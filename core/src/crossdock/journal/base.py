@@ -111,6 +111,10 @@ class Journal(Protocol):
         """Webhooks that were registered from here."""
         ...
 
+    def masks(self, data: Any) -> bool:
+        """Whether plain data holds a secret that is masked where it is stored."""
+        ...
+
     async def probe(self) -> None:
         """Write something small, to see whether writes are taken again."""
 

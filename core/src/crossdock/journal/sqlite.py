@@ -216,6 +216,10 @@ class SqliteJournal:
         accepted: Accepted = await self._write(intake.Accept(rows))
         return accepted
 
+    def masks(self, data: Any) -> bool:
+        text = jsonio.dumps(data).decode()
+        return self._redact(text) != text
+
     async def probe(self) -> None:
         await self._write(partial(desk.probe, now=micros(self._now())))
 

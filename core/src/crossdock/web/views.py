@@ -78,6 +78,7 @@ async def detail(journal: Journal, programs: Programs, run_id: str) -> dict[str,
         "replayed_by": replay.id if replay else None,
         "origin": _origin(run),
         "takeovers": row.takeovers,
+        "edits": list(run.edits),
         "event": None
         if event is None
         else {
