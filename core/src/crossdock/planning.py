@@ -100,7 +100,7 @@ class Known:
         """A receipt of the origin with dates and instants as such again."""
         kind = self._kinds(do)
         try:
-            return _visible(kind.model_validate(receipt).model_dump()) if kind else receipt
+            return visible(kind.model_validate(receipt).model_dump()) if kind else receipt
         except ValidationError:
             told = f"the origin's receipt of {do} is of another version of its connector; put that back"
             raise PlanError(told) from None
@@ -118,7 +118,7 @@ class Known:
         seen, shown = self._receipts.get(leg.name, (None, None))
         if seen is not receipt or shown is None:
             kind = leg.action_class.receipt if leg.action_class else Receipt
-            shown = _visible(kind.model_validate(receipt).model_dump())
+            shown = visible(kind.model_validate(receipt).model_dump())
             self._receipts[leg.name] = receipt, shown
         return shown
 
@@ -159,7 +159,7 @@ def _inputs(
         except PlanError as error:
             left_out[leg.name] = _without(flow, leg, left_out, origin, error)
             continue
-        told = {**inputs[leg.name], **_visible(receipt or {})}
+        told = {**inputs[leg.name], **visible(receipt or {})}
         scope[leg.name] = told if receipt else Pending(told, after=leg.name)
     return inputs, left_out
 
@@ -218,7 +218,7 @@ def check_receipts(known: Known, leg: CompiledLeg, run: Run, receipt: Receipt) -
     """Hold the checks that read this leg, and no later one, against what really happened. Raises `PlanError`."""
     checks = known.flow.checks_at(leg.name)
     if checks:
-        scope = known.scope(run) | {leg.name: _visible(receipt.model_dump())}
+        scope = known.scope(run) | {leg.name: visible(receipt.model_dump())}
         for check in checks:
             if not _moot(check, run.left_out, run.origin):
                 _hold(check, scope)
@@ -301,7 +301,8 @@ def _sides(check: Any, scope: Mapping[str, Any]) -> str:
     return f"; {', '.join(seen)}" if seen else ""
 
 
-def _visible(receipt: Mapping[str, Any]) -> dict[str, Any]:
+def visible(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    """A receipt as expressions see it."""
     return {name: value for name, value in receipt.items() if name != "undo"}
 
 

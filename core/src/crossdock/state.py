@@ -497,6 +497,13 @@ class Heritage:
     do: str | None = None
     account: str | None = None
 
+    def facts(self) -> dict[str, Any]:
+        """What the replay's checkpoint of it tells."""
+        told: dict[str, Any] = {"generation": self.generation}
+        told |= {"receipt": self.receipt} if self.receipt is not None else {}
+        told |= {"input": self.input, "before": self.before} if self.input is not None else {}
+        return told | {"do": self.do, "account": self.account}
+
 
 def heritage(run: Run) -> tuple[Heritage, ...]:
     """What a replay of an ended run starts from, so that nothing is made twice.

@@ -227,7 +227,7 @@ async def test_a_server_gives_the_same_answers(
         async with open_desk(settings, url) as far, open_desk(settings, None) as near:
             assert await far.show(FAILED) == await near.show(FAILED)
             assert (await far.list({"key": "k0"}))["items"] == (await near.list({"key": "k0"}))["items"]
-            replay = await far.replay(FAILED)
+            replay = await far.replay(FAILED, {"edits": [], "why": None, "reread": False})
             assert replay["replay_of"] == FAILED
         with pytest.raises(Exception, match="admin token"):
             async with open_desk(settings.model_copy(update={"admin_token": None}), url) as shut:

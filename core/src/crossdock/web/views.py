@@ -79,6 +79,7 @@ async def detail(journal: Journal, programs: Programs, run_id: str) -> dict[str,
         "origin": _origin(run),
         "takeovers": row.takeovers,
         "edits": list(run.edits),
+        "records": run.records,
         "event": None
         if event is None
         else {

@@ -55,7 +55,6 @@ async def show_run(desk: Sitting, run: str, refused: str = "") -> Response:
         acts=acts.items,
         can=_can(shown),
         doubtful=[leg["leg"] for leg in shown["legs"] if leg["state"] == "in doubt"],
-        records=_records(shown),
         refused=refused[:400],
         live=f"/live?run={run}",
     )
@@ -137,15 +136,9 @@ def _can(run: dict[str, Any]) -> dict[str, bool]:
     }
 
 
-def _records(run: dict[str, Any]) -> Any:
-    """The records as the run read them last."""
-    read = [step["data"].get("records") for step in run["steps"] if step["kind"] == "hydrate"]
-    return next((records for records in reversed(read) if records), None)
-
-
 def title_of(run: dict[str, Any]) -> str:
     """What a person calls it: the title or name of its first record, else its key."""
-    for record in (_records(run) or {}).values():
+    for record in (run["records"] or {}).values():
         for field in ("title", "name", "number"):
             if isinstance(record, dict) and record.get(field):
                 return str(record[field])
