@@ -66,11 +66,12 @@ async def _events(request: Request, pulse: Pulse, runtime: Crossdock, run: str |
     pulse.listeners += 1
     try:
         yield "retry: 2000\n\n"
-        version, stamp = -1, await _stamp(runtime, run)
+        # What happened between the page and this stream is not known: the page looks again once.
+        version, stamp = -1, None
         while runtime.started and not await request.is_disconnected():
             moved = await pulse.next(version)
             now = await _stamp(runtime, run) if moved != version else stamp
-            changed = moved != version and (run is None or now != stamp) and version != -1
+            changed = moved != version and (run is None or now != stamp)
             version, stamp = moved, now
             yield "event: changed\ndata: 1\n\n" if changed else ": alive\n\n"
     finally:

@@ -55,6 +55,7 @@ _TONES = {
     "skipped": "idle",
     "kept": "good",
     "not reached": "idle",
+    "under way": "busy",
 }
 
 

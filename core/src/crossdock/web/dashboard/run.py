@@ -35,6 +35,7 @@ async def show_run(desk: Sitting, run: str, refused: str = "") -> Response:
     if found is None or row is None:
         return await desk.missing(f"There is no run {run}.")
     shown = plain(found)
+    _name_what_is_under_way(shown)
     flow = await _flow(desk, row.plan_hash)
     in_force = _in_force(desk, row.flow, row.plan_hash)
     start, end = span_of(shown)
@@ -54,7 +55,7 @@ async def show_run(desk: Sitting, run: str, refused: str = "") -> Response:
         in_force=in_force,
         acts=acts.items,
         can=_can(shown),
-        doubtful=[leg["leg"] for leg in shown["legs"] if leg["state"] == "in doubt"],
+        doubtful=[leg["leg"] for leg in shown["legs"] if leg["state"] == "in doubt" and shown["status"] == "in_doubt"],
         refused=refused[:400],
         live=f"/live?run={run}",
     )
@@ -100,6 +101,13 @@ async def resolve(
     )
 
 
+def _name_what_is_under_way(run: dict[str, Any]) -> None:
+    """A write whose reply is still to come is no doubt while somebody waits for it."""
+    for leg in run["legs"] if run["status"] in {"running", "rolling_back"} else ():
+        if leg["state"] == "in doubt":
+            leg["state"] = "under way"
+
+
 async def _flow(desk: Desk, plan_hash: str) -> CompiledFlow | None:
     """The flow as the run has it; None where what it needs is not installed any more."""
     try:
@@ -130,6 +138,7 @@ def _can(run: dict[str, Any]) -> dict[str, bool]:
     replayable = status in REPLAYABLE and run["replayed_by"] is None and run["payload_removed_at"] is None
     return {
         "replay": replayable,
+        "edit": (replayable or status == "held") and run["records"] is not None,
         "resume": status in RESUMABLE,
         "cancel": status not in FINAL,
         "resolve": status == "in_doubt",

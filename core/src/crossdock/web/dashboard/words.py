@@ -90,3 +90,15 @@ STATUSES = {
     "ignored": "There was nothing to do.",
     "cancelled": "A person ended it.",
 }
+
+
+FATES = {
+    "write": "is written",
+    "keep": "stands already, and is kept",
+    "differs": "stands, and would be written otherwise now: the run stops for a person",
+    "settle": "is in doubt: that is found out first",
+    "redo": "stands amiss: it is taken back and written anew",
+    "off": "is not enabled",
+    "broken": "cannot be written",
+}
+"""What a replay would do about a leg."""
