@@ -152,6 +152,7 @@ class Recorder:
             steps = [outcome.checkpoint for outcome in job.unsaved] + steps
             unlock = tuple(name for outcome in job.unsaved for name in outcome.unlock if name not in acquire)
             update = _with_outcomes(update, job.unsaved)
+        update = replace(update, stopped_connection=_stopped_connection(job, update))
         count = await self.journal.checkpoint(job.claim, steps, update, until, acquire=acquire, unlock=unlock)
         job.unsaved.clear()
         job.lease_until = until or job.lease_until
@@ -305,6 +306,19 @@ def _update(job: Job, decision: Decision) -> RunUpdate:
             return RunUpdate(str(Status.ROLLING_BACK), error=error, leg=name)
         case _:
             return RunUpdate(str(Status.RUNNING), error=error, leg=leg)
+
+
+def _stopped_connection(job: Job, update: RunUpdate) -> str | None:
+    """The connection that a person would look at first."""
+    prefix = connection_wait("")
+    if update.waits_for is not None and update.waits_for.startswith(prefix):
+        return update.waits_for.removeprefix(prefix)
+    if update.error is None:
+        return None
+    if update.leg is None:
+        return job.program.flow.source if job.run.records is None else None
+    known = job.program.compiled.legs.get(update.leg)
+    return known.leg.connection if known else None
 
 
 def _connection(job: Job, leg: str | None) -> str:

@@ -107,6 +107,8 @@ class RunRow:
     fingerprint: str | None
     told: int
     """Up to which step the run's spans have been exported; -1: not even its root."""
+    stopped_connection: str | None = None
+    """Where it stopped or waits: its leg's connection, or its source's while it reads; None while all goes well."""
     emptied_at: datetime | None = None
     """When retention removed what the run was about; its statuses, instants and receipts are still there."""
 
@@ -222,6 +224,8 @@ class RunUpdate:
     error: Mapping[str, Any] | None = None
     leg: str | None = None
     waits_for: str | None = None
+    stopped_connection: str | None = None
+    """The connection at which it waits or failed, None if it did neither."""
     fingerprint: str | None = None
     release: bool = False
     ended: bool = False
@@ -249,10 +253,14 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of runs; `next_cursor` is None on the last."""
+    """One page of runs; `next_cursor` is None on the last.
+
+    `partial`: the search was broken off after so many candidates that more may be found where `next_cursor` leads.
+    """
 
     items: tuple[RunRow, ...]
     next_cursor: str | None
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

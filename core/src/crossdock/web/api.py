@@ -10,13 +10,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from crossdock.actors import Actor
-from crossdock.journal.base import InvalidCursor, RunRow
+from crossdock.journal.base import InvalidCursor, RunFilter, RunRow
 from crossdock.operations import NotPossibleError, Operations, UnknownRunError
 from crossdock.runtime import Crossdock
-from crossdock.state import Status
-from crossdock.web import views
+from crossdock.web import replies, views
 from crossdock.web.access import Operating, admit
 from crossdock.web.problems import ExactJSON, answers
+from crossdock.web.wanted import wanted_runs
 
 router = APIRouter(prefix="/api/v1", tags=["runs"], dependencies=[Depends(admit)], default_response_class=ExactJSON)
 
@@ -29,22 +29,21 @@ def _runtime(request: Request) -> Crossdock:
 Runtime = Annotated[Crossdock, Depends(_runtime)]
 
 
-@router.get("/runs", summary="Runs, newest first", responses=answers(400, 401, 403, 422))
+@router.get(
+    "/runs", summary="Runs, newest first", response_model=replies.RunPage, responses=answers(400, 401, 403, 422)
+)
 async def list_runs(
     runtime: Runtime,
-    flow: str | None = None,
-    status: Status | None = None,
-    key: str | None = None,
+    wanted: Annotated[RunFilter, Depends(wanted_runs)],
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
 ) -> Response:
-    """`{"items": […], "next_cursor": … | null}`; give `next_cursor` back as `cursor` for the next page."""
-    wanted = str(status) if status else None
+    """Those that are all of what is given. Give `next_cursor` back as `cursor`, with the same filters."""
     try:
-        page = await runtime.journal.runs(flow=flow, status=wanted, key=key, limit=limit, cursor=cursor)
+        page = await runtime.journal.runs(wanted, limit=limit, cursor=cursor)
     except InvalidCursor as error:
         raise HTTPException(400, str(error)) from None
-    return ExactJSON({"items": [views.summary(row) for row in page.items], "next_cursor": page.next_cursor})
+    return ExactJSON(views.page(page))
 
 
 @router.get("/runs/{run}", summary="One run with its steps", responses=answers(401, 403, 404))

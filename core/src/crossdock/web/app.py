@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from crossdock import __version__
 from crossdock.runtime import Crossdock
 from crossdock.settings import Settings
-from crossdock.web import api, health, problems, webhooks
+from crossdock.web import api, figures, health, problems, webhooks
 
 
 def create_app(settings: Settings | None = None, *, runtime: Crossdock | None = None) -> FastAPI:
@@ -36,6 +36,6 @@ def create_app(settings: Settings | None = None, *, runtime: Crossdock | None = 
     )
     app.state.crossdock = held
     problems.install(app)
-    for module in (webhooks, health, api):
+    for module in (webhooks, health, api, figures):
         app.include_router(module.router)
     return app

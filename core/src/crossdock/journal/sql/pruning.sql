@@ -11,6 +11,10 @@ SELECT seq, kind, leg, phase, data, at FROM steps WHERE run_no = ? ORDER BY seq;
 -- name: delete_steps
 DELETE FROM steps WHERE run_no = ?;
 
+-- name: forget_words
+-- Those of what is left come back with the index's next round.
+DELETE FROM documents WHERE run_no = ?;
+
 -- name: empty_run
 UPDATE runs SET error = :error, emptied_at = :now WHERE no = :no;
 
