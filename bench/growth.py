@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -37,6 +38,7 @@ import intake
 import servers
 import uvloop
 from crossdock.journal.cursors import Cursors
+from crossdock.journal.filters import RunFilter
 
 TEMPLATE = 1000
 """Runs that are really performed; the others are copies of these."""
@@ -75,18 +77,21 @@ FILTERS: dict[str, dict[str, str]] = {
 }
 
 
-def fill(path: Path, size: int) -> None:
-    """Copy the first runs until there are `size`."""
+def fill(
+    path: Path, size: int, copies: Mapping[str, Mapping[str, str]] = COPIES, more: Mapping[str, Any] | None = None
+) -> None:
+    """Copy the first runs until there are `size`; `more` are values that the expressions of `copies` name."""
     db = sqlite3.connect(path, isolation_level=None)
     for setting in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -400000", "locking_mode = EXCLUSIVE"):
         db.execute(f"PRAGMA {setting}")
     db.execute("BEGIN")
     for by in range(TEMPLATE, size, TEMPLATE):
-        for table, new in COPIES.items():
+        for table, new in copies.items():
             columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
             values = ", ".join(new.get(column, column) for column in columns)
             rows = f"SELECT {values} FROM {table} WHERE {FIRST[table]} <= {min(TEMPLATE, size - by)}"
-            db.execute(f"INSERT INTO {table} ({', '.join(columns)}) {rows}", {"by": by, "ago": (size - by) * APART})
+            given = {"by": by, "ago": (size - by) * APART, **(more or {})}
+            db.execute(f"INSERT INTO {table} ({', '.join(columns)}) {rows}", given)
     db.execute("COMMIT")
     db.close()
     with path.open("rb+") as file:
@@ -145,7 +150,7 @@ class Reader:
         self._api = http.client.HTTPConnection(urlsplit(server.url).netloc)
         db = sqlite3.connect(f"file:{place / 'crossdock.db'}?mode=ro", uri=True)
         key = db.execute("SELECT value FROM meta WHERE name = 'cursor_key'").fetchone()[0]
-        self._run = db.execute("SELECT id FROM runs WHERE no = ?", (size // 2,)).fetchone()[0]
+        self._run, self._at = db.execute("SELECT id, created_at FROM runs WHERE no = ?", (size // 2,)).fetchone()
         db.close()
         self._cursors, self._middle = Cursors(key), size // 2
 
@@ -153,7 +158,10 @@ class Reader:
         """What is asked for, by name."""
         paths = {"one_run": f"/api/v1/runs/{self._run}"}
         for name, wanted in FILTERS.items():
-            cursor = self._cursors.write(self._middle, {"flow": None, "status": None, "key": None} | wanted)
+            given = wanted.get("status")
+            statuses = (given,) if given else ()
+            filters = RunFilter(flow=wanted.get("flow"), statuses=statuses, key=wanted.get("key")).values()
+            cursor = self._cursors.write_at(self._at, self._middle, filters)
             paths[name] = f"/api/v1/runs?{urlencode(wanted)}"
             paths[f"{name}_middle"] = f"/api/v1/runs?{urlencode(wanted | {'cursor': cursor})}"
         return paths

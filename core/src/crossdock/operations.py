@@ -131,6 +131,15 @@ class Operations:
             raise NotPossibleError(f"run {row.id} has ended already ({row.status}); nothing is left to cancel")
         return await self._row(row.id)
 
+    async def dismiss(self, run_id_: str, *, why: str | None = None) -> RunRow:
+        """Say that nothing more is to be done about a failed run: it needs nobody any more. Raises as `replay`."""
+        row = await self._row(run_id_)
+        if not await self.journal.dismiss(row.id, self._act("dismiss", row, why)):
+            raise NotPossibleError(
+                f"run {row.id} ({row.status}) waits for nobody, or has not ended: there is nothing to dismiss"
+            )
+        return await self._row(row.id)
+
     async def resolve(self, run_id_: str, leg: str, exists: str | None, *, why: str | None = None) -> RunRow:
         """Settle a leg that is in doubt by what a person has seen at the vendor.
 

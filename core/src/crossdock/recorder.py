@@ -29,6 +29,7 @@ from crossdock.journal.base import (
     run_wait,
 )
 from crossdock.metrics import RuntimeMetrics
+from crossdock.payload import label_of
 from crossdock.planning import Known
 from crossdock.program import Program
 from crossdock.saga import (
@@ -152,6 +153,7 @@ class Recorder:
             steps = [outcome.checkpoint for outcome in job.unsaved] + steps
             unlock = tuple(name for outcome in job.unsaved for name in outcome.unlock if name not in acquire)
             update = _with_outcomes(update, job.unsaved)
+        update = replace(update, stopped_connection=_stopped_connection(job, update))
         count = await self.journal.checkpoint(job.claim, steps, update, until, acquire=acquire, unlock=unlock)
         job.unsaved.clear()
         job.lease_until = until or job.lease_until
@@ -265,9 +267,11 @@ def _commits_at_once(job: Job, decision: Decision) -> bool:
 
 def _with_outcomes(update: RunUpdate, outcomes: Sequence[Outcome]) -> RunUpdate:
     prints = [outcome.checkpoint.data.get("fingerprint") for outcome in outcomes]
+    records = [outcome.checkpoint.data.get("records") for outcome in outcomes]
     return replace(
         update,
         fingerprint=next((one for one in reversed(prints) if one), None),
+        label=next((label_of(read) for read in reversed(records) if read), None),
         objects_used=tuple(use for outcome in outcomes for use in outcome.used),
         objects_released=tuple(use for outcome in outcomes for use in outcome.released),
     )
@@ -305,6 +309,19 @@ def _update(job: Job, decision: Decision) -> RunUpdate:
             return RunUpdate(str(Status.ROLLING_BACK), error=error, leg=name)
         case _:
             return RunUpdate(str(Status.RUNNING), error=error, leg=leg)
+
+
+def _stopped_connection(job: Job, update: RunUpdate) -> str | None:
+    """The connection that a person would look at first."""
+    prefix = connection_wait("")
+    if update.waits_for is not None and update.waits_for.startswith(prefix):
+        return update.waits_for.removeprefix(prefix)
+    if update.error is None:
+        return None
+    if update.leg is None:
+        return job.program.flow.source if job.run.records is None else None
+    known = job.program.compiled.legs.get(update.leg)
+    return known.leg.connection if known else None
 
 
 def _connection(job: Job, leg: str | None) -> str:

@@ -80,6 +80,7 @@ class Keeper:
         runs = await self._all(lambda: journal.prune(runs_before, BATCH))
         events = await self._all(lambda: journal.forget_events(min(runs_before, now - KNOWN), EVENTS))
         await journal.forget_alerts(payloads_before)
+        await journal.forget_endings(now)
         await journal.hooks.forget(now - UNFINISHED)
         return Pruned(payloads, runs, events, await journal.give_back(spare))
 

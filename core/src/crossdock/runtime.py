@@ -22,6 +22,7 @@ from crossdock.config.problems import ConfigProblems
 from crossdock.connections import Connections
 from crossdock.handshakes import Handshakes
 from crossdock.ids import owner_id
+from crossdock.indexer import Indexer
 from crossdock.intake import Intake
 from crossdock.journal.opening import database_path, open_journal
 from crossdock.legs import Legs
@@ -88,6 +89,7 @@ class Crossdock:
         await self.runner.start()
         await self.poller.start()
         self._spawn(self._retain())
+        self._spawn(self.indexer.work())
         if self.settings.watch:
             self._spawn(self._watch())
         self.started = True
@@ -151,6 +153,7 @@ class Crossdock:
         )
         self.metrics.watch_queue(self._queue_depth, self._oldest_due)
         await self._put_in_force(loaded)
+        self.indexer = Indexer(self.journal)
         self.keeper = Keeper(self.journal, lambda: self.loaded.routing.retention, self.now)
 
     async def stop(self) -> None:

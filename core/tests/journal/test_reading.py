@@ -8,13 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from crossdock.journal.base import InvalidCursor, JournalError
+from crossdock.journal.base import InvalidCursor, JournalError, RunFilter
 
 
-async def pages(journal: Any, **filters: Any) -> list[list[str]]:
+async def pages(journal: Any, limit: int = 50, **filters: Any) -> list[list[str]]:
     found, cursor = [], None
     while True:
-        page = await journal.runs(cursor=cursor, **filters)
+        page = await journal.runs(RunFilter(**filters), limit=limit, cursor=cursor)
         found.append([run.id for run in page.items])
         cursor = page.next_cursor
         if cursor is None:
@@ -43,13 +43,13 @@ async def test_a_page_is_not_shifted_by_runs_that_come_meanwhile(world: Any) -> 
         ({"flow": "f"}, ["r3", "r2", "r1"]),
         ({"flow": "g"}, []),
         ({"key": "a"}, ["r3", "r1"]),
-        ({"status": "dead"}, ["r1"]),
-        ({"status": "queued", "flow": "f"}, ["r3", "r2"]),
-        ({"status": "queued", "key": "a"}, ["r3"]),
-        ({"status": "queued", "key": "a", "flow": "g"}, []),
+        ({"statuses": ("dead",)}, ["r1"]),
+        ({"statuses": ("queued",), "flow": "f"}, ["r3", "r2"]),
+        ({"statuses": ("queued",), "key": "a"}, ["r3"]),
+        ({"statuses": ("queued",), "key": "a", "flow": "g"}, []),
     ],
 )
-async def test_filters_narrow_the_list(world: Any, filters: dict[str, str], expected: list[str]) -> None:
+async def test_filters_narrow_the_list(world: Any, filters: dict[str, Any], expected: list[str]) -> None:
     await world.end(await world.begin("a"), "dead")
     await world.accept("b")
     await world.accept("a")
@@ -67,7 +67,7 @@ async def test_a_cursor_that_was_not_given_out_for_this_list_is_refused(
         with pytest.raises(InvalidCursor):
             await world.journal.runs(limit=1, cursor=forged)
     with pytest.raises(InvalidCursor):
-        await world.journal.runs(limit=1, flow="f", cursor=cursor)
+        await world.journal.runs(RunFilter(flow="f"), limit=1, cursor=cursor)
     assert len((await world.journal.runs(limit=1, cursor=cursor)).items) == 1
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from crossdock.journal.base import RunRow
+from crossdock.journal.base import RunFilter, RunRow
 from crossdock.program import ProgramError, make_program
 from crossdock.saga import reports
 from crossdock.testing import assert_nothing_lost
@@ -318,7 +318,7 @@ async def test_another_flow_for_the_same_event_makes_it_no_other_event(house: Ca
         for _ in range(2):
             logged = await h.happens("thing.done", MADE)
             await h.rests(logged, "succeeded")
-        page = await h.app.journal.runs(flow="g")
+        page = await h.app.journal.runs(RunFilter(flow="g"))
         last = await h.rests(page.items[0].id)
         assert last.status == "ignored"
         assert len(vendor.calls("key2.create")) == 2

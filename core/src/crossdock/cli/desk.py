@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 Shown = dict[str, Any]
 _WHOLE = 26
 _SEARCHED = 500
-"""An abbreviated id is looked for among so many of the newest runs."""
+"""An abbreviated id is looked for among so many of the newest runs, …"""
+_TELLING = 6
+"""… but with so many characters among all of them."""
 
 
 class Desk(Protocol):
     """What a person may ask about runs, and do to one. Ids are whole."""
 
     async def list(self, wanted: Mapping[str, Any]) -> Shown:
-        """`{"items": […], "next_cursor": …}`; `wanted` has flow, status, key, limit, cursor."""
+        """`{"items": […], "next_cursor": …, "partial": …}`; `wanted` is named as in the API's query string."""
         ...
 
     async def show(self, run: str) -> Shown: ...
@@ -48,10 +50,12 @@ async def whole_id(desk: Desk, given: str) -> str:
     """The id that `given` begins. Raises `CommandError` if no run, or more than one, has such an id."""
     if len(given) >= _WHOLE:
         return given
-    page = await desk.list({"limit": _SEARCHED})
+    searched = {"text": given} if len(given) >= _TELLING else {}
+    page = await desk.list({"limit": _SEARCHED, **searched})
     found = [item["id"] for item in page["items"] if item["id"].startswith(given.lower())]
     if not found:
-        raise CommandError(f"none of the newest {_SEARCHED} runs has an id that begins with {given}; give the whole id")
+        where = "no run" if searched else f"none of the newest {_SEARCHED} runs"
+        raise CommandError(f"{where} has an id that begins with {given}; give the whole id")
     if len(found) > 1:
         raise CommandError(f"{len(found)} runs have an id that begins with {given}; give more of it")
     return str(found[0])
@@ -98,10 +102,11 @@ class JournalDesk:
         self._settings = settings
 
     async def list(self, wanted: Mapping[str, Any]) -> Shown:
-        from crossdock.web.views import summary
+        from crossdock.cli.wanted import run_filter
+        from crossdock.web.views import page
 
-        page = await self._journal.runs(**wanted)
-        return _plain({"items": [summary(row) for row in page.items], "next_cursor": page.next_cursor})
+        limit, cursor = wanted.get("limit", 50), wanted.get("cursor")
+        return _plain(page(await self._journal.runs(run_filter(wanted), limit=limit, cursor=cursor)))
 
     async def show(self, run: str) -> Shown:
         from crossdock.web.views import detail

@@ -20,7 +20,10 @@ from crossdock.journal.errors import (
     Overtaken,
     PayloadRemoved,
 )
+from crossdock.journal.figures import Changes, Overview, Throughput
+from crossdock.journal.filters import ALL_RUNS, RunFilter
 from crossdock.journal.hooks import Hooks
+from crossdock.journal.index import Index
 from crossdock.journal.polls import Poll, PollLost, Polls
 from crossdock.journal.rows import (
     Accepted,
@@ -54,12 +57,14 @@ __all__ = (
     "Arrivals",
     "Audit",
     "Blocked",
+    "Changes",
     "Checkpoint",
     "Claim",
     "ClaimedRun",
     "ConnectionState",
     "Earlier",
     "Expired",
+    "Index",
     "InvalidCursor",
     "Journal",
     "JournalError",
@@ -71,17 +76,20 @@ __all__ = (
     "NewRun",
     "ObjectUse",
     "Overtaken",
+    "Overview",
     "Page",
     "PayloadRemoved",
     "Poll",
     "PollLost",
     "Polls",
+    "RunFilter",
     "RunRow",
     "RunUpdate",
     "StoredAlert",
     "StoredEvent",
     "StoredStep",
     "StoredToken",
+    "Throughput",
     "connection_wait",
     "run_wait",
 )
@@ -104,6 +112,11 @@ class Journal(Protocol):
     @property
     def audit(self) -> Audit:
         """What people did."""
+        ...
+
+    @property
+    def index(self) -> Index:
+        """The words by which runs are found."""
         ...
 
     @property
@@ -185,6 +198,10 @@ class Journal(Protocol):
         """
         ...
 
+    async def dismiss(self, run_id: str, act: Act) -> bool:
+        """Note that nothing more is to be done about a failed run; False, and nothing, if it needs nobody."""
+        ...
+
     async def mark_told(self, told: Mapping[str, int]) -> None:
         """Note, by run id, up to which step spans have been exported."""
 
@@ -216,16 +233,8 @@ class Journal(Protocol):
         """One event."""
         ...
 
-    async def runs(
-        self,
-        *,
-        flow: str | None = None,
-        status: str | None = None,
-        key: str | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page:
-        """Runs, newest first. Raises `InvalidCursor` for a cursor not given out for these filters."""
+    async def runs(self, wanted: RunFilter = ALL_RUNS, *, limit: int = 50, cursor: str | None = None) -> Page:
+        """Runs, newest first; 500 a page at most. Raises `InvalidCursor` for a cursor not given out for this filter."""
         ...
 
     async def replay_of(self, run_id: str) -> RunRow | None:
@@ -254,6 +263,28 @@ class Journal(Protocol):
 
     async def counts(self) -> dict[str, dict[str, int]]:
         """How many runs there are: `{flow: {status: number}}`."""
+        ...
+
+    async def overview(self, limit: int = 10) -> Overview:
+        """How many runs each flow has, and the `limit` runs that have needed a person for longest, oldest first."""
+        ...
+
+    async def throughput(self, flow: str | None, since: datetime, until: datetime, bucket: timedelta) -> Throughput:
+        """How many runs ended, and how long they took, in buckets of whole minutes; pruned runs count on.
+
+        Minutes are known for two days, quarters of an hour for nine, UTC days for good: a bucket of an hour is made of
+        quarters. Raises `ValueError` for another bucket, and for more than 1500 of them.
+        """
+        ...
+
+    async def forget_endings(self, now: datetime) -> None:
+        """Drop counts of minutes and quarters of an hour that are too old for `throughput`."""
+
+    async def changed_since(self, cursor: str | None, limit: int = 500) -> Changes:
+        """Runs that any process has changed since the cursor was given out; without one, where changes stand now.
+
+        Cheap enough to be asked every second. Raises `InvalidCursor`.
+        """
         ...
 
     async def last_succeeded(self, flow: str, key: str, before_seq: int | None = None) -> Earlier | None:

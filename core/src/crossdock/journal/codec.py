@@ -80,6 +80,8 @@ def run_row(row: sqlite3.Row) -> RunRow:
     known: dict[str, Any] = {name: row[name] for name in _RUN_FIELDS}
     for name in _RUN_INSTANTS:
         known[name] = instant_or_none(known[name])
+    known["stopped_connection"] = known["stopped_connection"] or None
+    known["dismissed"] = bool(known["dismissed"])
     known["error"] = None if known["error"] is None else _error(known["error"])
     return RunRow(**known)
 

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
+from typing import Any
 
 from crossdock_sdk import jsonio
 
@@ -22,22 +23,36 @@ class Cursors:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def write(self, no: int, filters: Mapping[str, str | None]) -> str:
+    def write(self, no: int, filters: Mapping[str, Any]) -> str:
         """The cursor of the page after row `no`."""
-        place = no.to_bytes(_NUMBER, "big")
+        return self._signed(no.to_bytes(_NUMBER, "big"), filters)
+
+    def read(self, cursor: str, filters: Mapping[str, Any]) -> int:
+        """The row that the cursor names. Raises `InvalidCursor`."""
+        return int.from_bytes(self._place(cursor, _NUMBER, filters), "big")
+
+    def write_at(self, at: int, no: int, filters: Mapping[str, Any]) -> str:
+        """The cursor of the page after row `no`, where rows are in the order of an instant."""
+        return self._signed(at.to_bytes(_NUMBER, "big", signed=True) + no.to_bytes(_NUMBER, "big"), filters)
+
+    def read_at(self, cursor: str, filters: Mapping[str, Any]) -> tuple[int, int]:
+        """The instant and the row that the cursor names. Raises `InvalidCursor`."""
+        place = self._place(cursor, 2 * _NUMBER, filters)
+        return int.from_bytes(place[:_NUMBER], "big", signed=True), int.from_bytes(place[_NUMBER:], "big")
+
+    def _signed(self, place: bytes, filters: Mapping[str, Any]) -> str:
         return base64.urlsafe_b64encode(place + self._tag(place, filters)).decode().rstrip("=")
 
-    def read(self, cursor: str, filters: Mapping[str, str | None]) -> int:
-        """The row that the cursor names. Raises `InvalidCursor`."""
+    def _place(self, cursor: str, size: int, filters: Mapping[str, Any]) -> bytes:
         try:
             raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
         except (ValueError, binascii.Error):
             raise InvalidCursor from None
-        place, tag = raw[:_NUMBER], raw[_NUMBER:]
+        place, tag = raw[:size], raw[size:]
         if not hmac.compare_digest(tag, self._tag(place, filters)):
             raise InvalidCursor
-        return int.from_bytes(place, "big")
+        return place
 
-    def _tag(self, place: bytes, filters: Mapping[str, str | None]) -> bytes:
+    def _tag(self, place: bytes, filters: Mapping[str, Any]) -> bytes:
         text = place + jsonio.canonical(dict(filters))
         return hashlib.blake2b(text, key=self._key, digest_size=_TAG).digest()

@@ -26,6 +26,7 @@ def empty_runs(db: sqlite3.Connection, ended_before: int, now: int, limit: int) 
     runs = db.execute(_SQL["emptiable"], {"ended_before": ended_before, "limit": limit}).fetchall()
     for run in runs:
         _empty_steps(db, run["no"])
+        db.execute(_SQL["forget_words"], (run["no"],))
         db.execute(_SQL["empty_run"], {"no": run["no"], "error": _without_words(run["error"]), "now": now})
         _empty_event(db, run["event_seq"], now)
         db.execute(_SQL["delete_delivered"], {"run": run["id"]})

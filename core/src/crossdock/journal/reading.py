@@ -10,13 +10,11 @@ from typing import Any
 from crossdock_sdk import jsonio
 
 from crossdock.journal.codec import connection_state, instant_or_none, run_row, stored_event, stored_step
-from crossdock.journal.cursors import Cursors
 from crossdock.journal.errors import JournalError
 from crossdock.journal.rows import (
     Blocked,
     ConnectionState,
     Earlier,
-    Page,
     RunRow,
     StoredAlert,
     StoredEvent,
@@ -72,26 +70,6 @@ def alerts_of(db: sqlite3.Connection, run_id: str) -> list[StoredAlert]:
 def event(db: sqlite3.Connection, seq: int) -> StoredEvent | None:
     row = db.execute(_SQL["event"], (seq,)).fetchone()
     return None if row is None else stored_event(row)
-
-
-def runs(
-    db: sqlite3.Connection, cursors: Cursors, filters: dict[str, str | None], limit: int, cursor: str | None
-) -> Page:
-    """One page, newest first; `filters` has `flow`, `status` and `key`."""
-    before = _NEWEST if cursor is None else cursors.read(cursor, filters)
-    values = filters | {"before": before, "limit": limit + 1}
-    rows = db.execute(_SQL[_listing(filters)], values).fetchall()
-    shown = rows[:limit]
-    more = cursors.write(shown[-1]["no"], filters) if len(rows) > limit else None
-    return Page(tuple(map(run_row, shown)), more)
-
-
-def _listing(filters: dict[str, str | None]) -> str:
-    if filters["key"] is not None:
-        return "runs_of_key"
-    if filters["status"] is not None:
-        return "runs_in_status" if filters["flow"] is None else "runs_of_flow_in_status"
-    return "runs_all" if filters["flow"] is None else "runs_of_flow"
 
 
 def version(db: sqlite3.Connection) -> int:

@@ -107,6 +107,12 @@ class RunRow:
     fingerprint: str | None
     told: int
     """Up to which step the run's spans have been exported; -1: not even its root."""
+    stopped_connection: str | None = None
+    """Where it stopped or waits: its leg's connection, or its source's while it reads; None while all goes well."""
+    label: str | None = None
+    """What people call it, such as the deal's title; None before its record is read, and once that is removed."""
+    dismissed: bool = False
+    """A person has said that nothing more is to be done about it."""
     emptied_at: datetime | None = None
     """When retention removed what the run was about; its statuses, instants and receipts are still there."""
 
@@ -222,6 +228,10 @@ class RunUpdate:
     error: Mapping[str, Any] | None = None
     leg: str | None = None
     waits_for: str | None = None
+    stopped_connection: str | None = None
+    """The connection at which it waits or failed, None if it did neither."""
+    label: str | None = None
+    """What people call it, if that is known by now."""
     fingerprint: str | None = None
     release: bool = False
     ended: bool = False
@@ -249,10 +259,14 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of runs; `next_cursor` is None on the last."""
+    """One page of runs; `next_cursor` is None on the last.
+
+    `partial`: the search was broken off after so many candidates that more may be found where `next_cursor` leads.
+    """
 
     items: tuple[RunRow, ...]
     next_cursor: str | None
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

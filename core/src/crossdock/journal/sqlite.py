@@ -12,12 +12,15 @@ from typing import Any, TypeVar
 
 from crossdock_sdk import jsonio
 
-from crossdock.journal import desk, intake, performing, pruning, reading
+from crossdock.journal import desk, figures, intake, listing, performing, pruning, reading
 from crossdock.journal.audit import Act, Audit
 from crossdock.journal.codec import JsonText, micros, micros_or_none
 from crossdock.journal.cursors import Cursors
 from crossdock.journal.errors import JournalError
+from crossdock.journal.figures import Changes, Overview, Throughput
+from crossdock.journal.filters import ALL_RUNS, RunFilter
 from crossdock.journal.hooks import Hooks
+from crossdock.journal.index import Index
 from crossdock.journal.migrate import migrate, shipped
 from crossdock.journal.polls import SqlitePolls
 from crossdock.journal.rows import (
@@ -92,6 +95,7 @@ class SqliteJournal:
         self._cursors = Cursors(b"")
         self.polls = SqlitePolls(self._write, self._read, self._arrival_rows, redact, now)
         self.hooks = Hooks(self._write, self._read)
+        self.index = Index(self._write, self._read, redact)
         self.audit = Audit(self._write, self._read, self._json, lambda: self._cursors)
 
     async def __aenter__(self) -> SqliteJournal:
@@ -203,6 +207,8 @@ class SqliteJournal:
             "error": None if update.error is None else self._json(update.error),
             "leg": update.leg,
             "waits_for": update.waits_for,
+            "stopped_connection": update.stopped_connection or "",
+            "label": None if update.label is None else self._redact(update.label),
             "fingerprint": update.fingerprint,
             "freed": update.release or update.ended,
             "ended": update.ended,
@@ -310,6 +316,9 @@ class SqliteJournal:
         noted = self.audit.row(act) if act else None
         return await self._write(partial(performing.nudge, run_id=run_id, steps=steps, values=values, act=noted))
 
+    async def dismiss(self, run_id: str, act: Act) -> bool:
+        return await self._write(partial(desk.dismiss, run_id=run_id, act=self.audit.row(act)))
+
     async def mark_told(self, told: Mapping[str, int]) -> None:
         await self._write(partial(performing.mark_told, told=dict(told)))
 
@@ -343,18 +352,9 @@ class SqliteJournal:
     async def event(self, seq: int) -> StoredEvent | None:
         return await self._read(reading.event, seq)
 
-    async def runs(
-        self,
-        *,
-        flow: str | None = None,
-        status: str | None = None,
-        key: str | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page:
-        filters = {"flow": flow, "status": status, "key": key}
+    async def runs(self, wanted: RunFilter = ALL_RUNS, *, limit: int = 50, cursor: str | None = None) -> Page:
         bounded = max(1, min(limit, _MOST_PER_PAGE))
-        return await self._read(reading.runs, self._cursors, filters, bounded, cursor)
+        return await self._read(listing.runs, self._cursors, wanted, bounded, cursor)
 
     async def replay_of(self, run_id: str) -> RunRow | None:
         return await self._read(reading.replay_of, run_id)
@@ -373,6 +373,18 @@ class SqliteJournal:
 
     async def counts(self) -> dict[str, dict[str, int]]:
         return await self._read(reading.counts)
+
+    async def overview(self, limit: int = 10) -> Overview:
+        return await self._read(figures.overview, limit)
+
+    async def throughput(self, flow: str | None, since: datetime, until: datetime, bucket: timedelta) -> Throughput:
+        return await self._read(figures.throughput, flow, since, until, bucket)
+
+    async def forget_endings(self, now: datetime) -> None:
+        await self._write(partial(figures.forget_endings, now=now))
+
+    async def changed_since(self, cursor: str | None, limit: int = 500) -> Changes:
+        return await self._read(figures.changed_since, self._cursors, cursor, limit)
 
     async def last_succeeded(self, flow: str, key: str, before_seq: int | None = None) -> Earlier | None:
         return await self._read(reading.last_succeeded, flow, key, before_seq)

@@ -12,16 +12,16 @@ from starlette.responses import Response
 
 from crossdock.actors import Actor
 from crossdock.edits import MOST, Edit, EditError
-from crossdock.journal.base import InvalidCursor, RunRow
+from crossdock.journal.base import InvalidCursor, RunFilter, RunRow
 from crossdock.operations import NotPossibleError, Operations, UnknownRunError
 from crossdock.preview import Preview, preview
 from crossdock.program import ProgramError
 from crossdock.runtime import Crossdock
-from crossdock.state import Status
-from crossdock.web import views
+from crossdock.web import replies, views
 from crossdock.web.access import Operating, admit
 from crossdock.web.exact import ExactRoute
 from crossdock.web.problems import ExactJSON, answers
+from crossdock.web.wanted import wanted_runs
 
 router = APIRouter(
     prefix="/api/v1",
@@ -40,22 +40,21 @@ def _runtime(request: Request) -> Crossdock:
 Runtime = Annotated[Crossdock, Depends(_runtime)]
 
 
-@router.get("/runs", summary="Runs, newest first", responses=answers(400, 401, 403, 422))
+@router.get(
+    "/runs", summary="Runs, newest first", response_model=replies.RunPage, responses=answers(400, 401, 403, 422)
+)
 async def list_runs(
     runtime: Runtime,
-    flow: str | None = None,
-    status: Status | None = None,
-    key: str | None = None,
+    wanted: Annotated[RunFilter, Depends(wanted_runs)],
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
 ) -> Response:
-    """`{"items": […], "next_cursor": … | null}`; give `next_cursor` back as `cursor` for the next page."""
-    wanted = str(status) if status else None
+    """Those that are all of what is given. Give `next_cursor` back as `cursor`, with the same filters."""
     try:
-        page = await runtime.journal.runs(flow=flow, status=wanted, key=key, limit=limit, cursor=cursor)
+        page = await runtime.journal.runs(wanted, limit=limit, cursor=cursor)
     except InvalidCursor as error:
         raise HTTPException(400, str(error)) from None
-    return ExactJSON({"items": [views.summary(row) for row in page.items], "next_cursor": page.next_cursor})
+    return ExactJSON(views.page(page))
 
 
 @router.get("/runs/{run}", summary="One run with its steps", responses=answers(401, 403, 404))
@@ -145,6 +144,26 @@ async def cancel_run(runtime: Runtime, by: Operating, run: str) -> Response:
     except (UnknownRunError, NotPossibleError) as error:
         raise _refusal(error) from None
     return _acted(runtime, row, 202)
+
+
+class Reason(BaseModel):
+    """Why somebody does something, in their words."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    why: str | None = Field(default=None, max_length=1000, examples=["done by hand"])
+
+
+@router.post(
+    "/runs/{run}/dismiss", summary="Say that nothing more is to be done", responses=answers(401, 403, 404, 409)
+)
+async def dismiss_run(runtime: Runtime, by: Operating, run: str, reason: Reason | None = None) -> Response:
+    """A failed run that nobody will replay: it is no longer among those that need a person."""
+    try:
+        row = await _operations(runtime, by).dismiss(run, why=reason.why if reason else None)
+    except (UnknownRunError, NotPossibleError) as error:
+        raise _refusal(error) from None
+    return _acted(runtime, row, 200)
 
 
 class Resolution(BaseModel):

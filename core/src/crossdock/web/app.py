@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from crossdock import __version__
 from crossdock.runtime import Crossdock
 from crossdock.settings import Settings
-from crossdock.web import api, dashboard, health, problems, webhooks
+from crossdock.web import api, dashboard, figures, health, problems, webhooks
 from crossdock.web.dashboard.live import Pulse
 
 
@@ -38,6 +38,6 @@ def create_app(settings: Settings | None = None, *, runtime: Crossdock | None = 
     app.state.crossdock = held
     app.state.pulse = Pulse(held)
     problems.install(app)
-    for router in (webhooks.router, health.router, api.router, *dashboard.routers()):
+    for router in (webhooks.router, health.router, api.router, figures.router, *dashboard.routers()):
         app.include_router(router)
     return app

@@ -6,7 +6,7 @@ from typing import Any
 
 from crossdock_sdk import Redo
 
-from crossdock.journal.base import Journal, Poll, RunRow
+from crossdock.journal.base import Journal, Page, Poll, RunRow
 from crossdock.payload import payload_of
 from crossdock.program import ProgramError, Programs
 from crossdock.saga import LegPlan, Plan, culprit, reports
@@ -29,6 +29,8 @@ def summary(row: RunRow) -> dict[str, Any]:
         "key": row.key,
         "status": row.status,
         "leg": row.leg,
+        "label": row.label,
+        "connection": row.stopped_connection,
         "error": shown_error(row.error),
         "created_at": row.created_at,
         "updated_at": row.updated_at,
@@ -38,7 +40,13 @@ def summary(row: RunRow) -> dict[str, Any]:
         "replay_of": row.replay_of,
         "trace_id": RunTrace.decode(row.trace).hex if row.trace else None,
         "payload_removed_at": row.emptied_at,
+        "dismissed": row.dismissed,
     }
+
+
+def page(found: Page) -> dict[str, Any]:
+    """A list of runs."""
+    return {"items": list(map(summary, found.items)), "next_cursor": found.next_cursor, "partial": found.partial}
 
 
 def _tells_payload(row: RunRow, wrong: str | None) -> bool:

@@ -11,8 +11,12 @@ SELECT seq, kind, leg, phase, data, at FROM steps WHERE run_no = ? ORDER BY seq;
 -- name: delete_steps
 DELETE FROM steps WHERE run_no = ?;
 
+-- name: forget_words
+-- Those of what is left come back with the index's next round.
+DELETE FROM documents WHERE run_no = ?;
+
 -- name: empty_run
-UPDATE runs SET error = :error, emptied_at = :now WHERE no = :no;
+UPDATE runs SET error = :error, label = NULL, emptied_at = :now WHERE no = :no;
 
 -- name: references_at_the_end
 PRAGMA defer_foreign_keys = ON;

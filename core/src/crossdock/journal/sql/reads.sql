@@ -17,26 +17,6 @@ SELECT * FROM events WHERE seq = ?;
 -- name: replay
 SELECT * FROM runs WHERE replay_of = ?;
 
--- name: runs_all
-SELECT * FROM runs WHERE no < :before ORDER BY no DESC LIMIT :limit;
-
--- name: runs_of_flow
-SELECT * FROM runs WHERE flow = :flow AND no < :before ORDER BY no DESC LIMIT :limit;
-
--- name: runs_in_status
-SELECT * FROM runs WHERE status = :status AND no < :before ORDER BY no DESC LIMIT :limit;
-
--- name: runs_of_flow_in_status
-SELECT * FROM runs
-WHERE flow = :flow AND status = :status AND no < :before
-ORDER BY no DESC LIMIT :limit;
-
--- name: runs_of_key
-SELECT * FROM runs
-WHERE key = :key AND (:flow IS NULL OR +flow = :flow) AND (:status IS NULL OR +status = :status)
-  AND no < :before
-ORDER BY no DESC LIMIT :limit;
-
 -- name: next_due
 SELECT MIN(ready_at) FROM runs WHERE turn = 1 AND ready_at > ?;
 

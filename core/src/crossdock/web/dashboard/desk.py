@@ -18,9 +18,6 @@ from crossdock.runtime import Crossdock
 from crossdock.web.access import admit
 from crossdock.web.dashboard.rendering import page
 
-ATTENTION = ("awaiting_approval", "held", "in_doubt", "dead")
-"""The statuses in which a run waits for a person."""
-
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -32,8 +29,7 @@ class Desk:
 
     async def show(self, template: str, *, status: int = 200, **context: Any) -> Response:
         """The page, with what all pages show."""
-        counts = await self.runtime.journal.counts()
-        attention = sum(by.get(status, 0) for by in counts.values() for status in ATTENTION)
+        attention = (await self.runtime.journal.overview(0)).need_person
         known = {"attention": attention, "operating": self.actor.role.covers(Role.OPERATOR), "said": self.said()}
         return page(self.request, template, self.actor, status=status, **known | context)
 

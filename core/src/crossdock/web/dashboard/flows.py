@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from crossdock.config.compiled import CompiledFlow
 from crossdock.forecast import Forecast, forecast
-from crossdock.journal.base import StoredStep
-from crossdock.web.dashboard.desk import ATTENTION, Desk, Sitting, plain
+from crossdock.journal.base import RunFilter, StoredStep
+from crossdock.web.dashboard.desk import Desk, Sitting, plain
 from crossdock.web.dashboard.mappings import sources
 from crossdock.web.dashboard.stages import Stage
 
@@ -29,7 +29,7 @@ async def list_flows(desk: Sitting) -> Response:
         {"name": name, "flow": compiled.flow, "stages": stages(compiled), "runs": counts.get(name, {})}
         for name, compiled in desk.runtime.loaded.flows.items()
     ]
-    return await desk.show("flows.html", flows=flows, problems=desk.runtime.problems, attention_of=ATTENTION)
+    return await desk.show("flows.html", flows=flows, problems=desk.runtime.problems)
 
 
 @router.get("/flows/{name}")
@@ -100,7 +100,11 @@ def _spec(desk: Desk, compiled: CompiledFlow) -> EventSpec | None:
 async def _sample(desk: Desk, flow: str, run: str) -> dict[str, Any] | None:
     """The records of this run, or of the newest one of the flow whose payload is still there."""
     journal = desk.runtime.journal
-    names = [run] if run else [row.id for row in (await journal.runs(flow=flow, limit=10)).items if not row.emptied_at]
+    names = (
+        [run]
+        if run
+        else [row.id for row in (await journal.runs(RunFilter(flow=flow), limit=10)).items if not row.emptied_at]
+    )
     for name in names:
         records = _records(await journal.steps(name))
         if records:

@@ -146,9 +146,5 @@ def _can(run: dict[str, Any]) -> dict[str, bool]:
 
 
 def title_of(run: dict[str, Any]) -> str:
-    """What a person calls it: the title or name of its first record, else its key."""
-    for record in (run["records"] or {}).values():
-        for field in ("title", "name", "number"):
-            if isinstance(record, dict) and record.get(field):
-                return str(record[field])
-    return str(run["key"])
+    """What a person calls it."""
+    return str(run["label"] or run["key"])

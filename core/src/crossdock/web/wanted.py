@@ -1,0 +1,67 @@
+"""Filters of lists of runs, and ranges of time, as a query string gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Query, Request
+from starlette.exceptions import HTTPException
+
+from crossdock.journal.base import RunFilter
+from crossdock.moments import moment
+from crossdock.runtime import Crossdock
+from crossdock.state import Status
+
+_MOMENT = "an instant with its zone, a day, or how long ago: 2h"
+
+
+def wanted_runs(
+    request: Request,
+    flow: Annotated[str | None, Query(examples=["deal-to-invoice"])] = None,
+    status: Annotated[Sequence[Status], Query(description="any of these; may be given several times")] = (),
+    key: Annotated[str | None, Query(examples=["812"])] = None,
+    connection: Annotated[str | None, Query(description="runs that stopped at it or wait for it")] = None,
+    error: Annotated[str | None, Query(description="the kind of error", examples=["rejected"])] = None,
+    leg: Annotated[str | None, Query(description="runs that stopped or wait at this leg")] = None,
+    since: Annotated[str | None, Query(description=f"created then or later: {_MOMENT}")] = None,
+    until: Annotated[str | None, Query(description=f"created before: {_MOMENT}")] = None,
+    replay_of: Annotated[str | None, Query(description="the run that it replays")] = None,
+    root: Annotated[str | None, Query(description="the first run of its chain of replays")] = None,
+    needs_person: Annotated[
+        bool, Query(description="held, in doubt, waiting for approval, or dead and not replayed")
+    ] = False,
+    text: Annotated[
+        str | None,
+        Query(
+            description="words of its records, receipts or error, the last of which may be unfinished; its key; or how"
+            " its id begins",
+            examples=["acme roof", "jane@acme.test", "INV-1041"],
+        ),
+    ] = None,
+) -> RunFilter:
+    """The filter of the query string. Raises 422 for an instant that is none; what is empty counts as not given."""
+    return RunFilter(
+        flow=flow or None,
+        statuses=tuple(map(str, status)),
+        key=key or None,
+        connection=connection or None,
+        error_kind=error or None,
+        leg=leg or None,
+        since=instant_of(request, "since", since) if since else None,
+        until=instant_of(request, "until", until) if until else None,
+        replay_of=replay_of or None,
+        root=root or None,
+        needs_person=needs_person,
+        text=text if text and text.strip() else None,
+    )
+
+
+def instant_of(request: Request, name: str, text: str) -> datetime:
+    """The instant that a parameter names. Raises 422."""
+    runtime: Crossdock = request.app.state.crossdock
+    try:
+        return moment(text, runtime.now())
+    except ValueError as error:
+        raise HTTPException(422, f"query.{name}: {error}") from None
