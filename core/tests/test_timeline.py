@@ -66,7 +66,7 @@ def test_undoing_says_what_was_touched_and_what_was_kept() -> None:
 
 
 def test_an_unknown_step_is_told_as_it_is() -> None:
-    assert texts(("approve", None, "done", {})) == ["approve done"]
+    assert texts(("foretell", None, "done", {})) == ["foretell done"]
 
 
 def test_time_is_counted_from_the_event() -> None:

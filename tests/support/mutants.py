@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from crossdock import legs, origins, recorder, state
+from crossdock import legs, origins, recorder, saga, state
 from crossdock.journal import hooks, statements, store
 from crossdock_sdk.redaction import Redactor
 
@@ -119,6 +119,10 @@ def _no_single_use() -> None:
     _replace("hooks", "agree_hook", "AND secret IS NULL", "")
 
 
+def _no_approval() -> None:
+    saga._await_approval = lambda plan, run, now: saga._forward(plan, run, now)
+
+
 _CRASHES = "tests/reliability/test_crashes.py::test_nothing_is_lost"
 _FOLLOWING = "core/tests/runtime/test_following.py"
 _CONTRACT = "core/tests/journal/test_performing.py"
@@ -186,6 +190,11 @@ MUTANTS = {
         "no secret is written",
         _no_redaction,
         ("core/tests/runtime/test_guards.py::test_a_secret_that_a_vendor_repeats_is_not_written",),
+    ),
+    "approval": Mutant(
+        "nothing is written before a person has said yes, where the flow wants that",
+        _no_approval,
+        ("core/tests/runtime/test_approval.py::test_a_run_waits_for_a_yes_and_then_writes_what_was_shown",),
     ),
     "registration": Mutant(
         "a handshake is taken while a registration is under way, and not after",

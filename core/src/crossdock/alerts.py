@@ -13,6 +13,7 @@ from typing import Any
 from crossdock_sdk import Alert, ConnectorError, jsonio
 from crossdock_sdk.crashpoints import reach
 
+from crossdock.approval import writes
 from crossdock.connections import Connections
 from crossdock.journal.base import Blocked, Journal, NewAlert, RunRow, StoredAlert
 from crossdock.metrics import RuntimeMetrics
@@ -37,7 +38,10 @@ _TITLES = {
     Status.HELD: "is held and waits for a person",
     Status.IN_DOUBT: "is in doubt: a write may or may not have taken effect",
     Status.SUCCEEDED: "succeeded, but left out an optional leg",
+    Status.AWAITING_APPROVAL: "waits for a person's yes before it writes",
+    Status.CANCELLED: "was not approved in time; nothing of it was written",
 }
+_SEVERITIES = {Status.SUCCEEDED: "warning", Status.AWAITING_APPROVAL: "info", Status.CANCELLED: "warning"}
 _UNWRITTEN = "was stopped before its first write"
 _SHARED = "rolled back; what another run uses stays"
 _ADVICE = {
@@ -48,6 +52,10 @@ _ADVICE = {
         "Look at the vendor whether the write is there, and say so with `crossdock runs resolve`;"
         " where the vendor can be asked the run goes on asking by itself."
     ),
+    Status.AWAITING_APPROVAL: (
+        "Look at what would be written, and say yes or no: on the run's page, or with `crossdock runs approve`."
+    ),
+    Status.CANCELLED: "Replay the run to be asked again.",
     Status.SUCCEEDED: "Do the left-out leg by hand, or mend the cause for the next deal.",
 }
 _CLOSED = {
@@ -80,7 +88,10 @@ def run_alert(program: Program, row: RunRow, run: Run, status: Status, now: date
     leg = culprit(program.plan, run)
     state = run.leg(leg) if leg else None
     error = (state.error if state else None) or run.error or why_held(run) or {}
-    severity = "warning" if status is Status.SUCCEEDED else "error"
+    severity = _SEVERITIES.get(status, "error")
+    payload: Any = payload_of(run, leg)
+    if status is Status.AWAITING_APPROVAL:
+        payload = {"writes": writes(program.compiled, run)}
     return Alert(
         id=f"{row.id}:{status}:{run.steps}",
         title=f"{row.flow} for {row.key} {_title(run, status)}",
@@ -94,7 +105,7 @@ def run_alert(program: Program, row: RunRow, run: Run, status: Status, now: date
         action=program.leg(leg).leg.do if leg else None,
         connection=program.leg(leg).leg.connection if leg else program.flow.source,
         error={k: v for k, v in error.items() if k != "jitter"},
-        payload=payload_of(run, leg),
+        payload=payload,
         legs=reports(program.plan, run),
         advice=_ADVICE[status],
         links=links.run(row.id),

@@ -131,6 +131,26 @@ class Operations:
             raise NotPossibleError(f"run {row.id} has ended already ({row.status}); nothing is left to cancel")
         return await self._row(row.id)
 
+    async def approve(self, run_id_: str, plan: str, *, why: str | None = None) -> RunRow:
+        """Say yes to what a run would write. `plan` is the one that the person saw. Raises as `replay`."""
+        return await self._decide(run_id_, plan, "approve", why)
+
+    async def reject(self, run_id_: str, plan: str, *, why: str | None = None) -> RunRow:
+        """Say no: the run ends, and nothing more is written. `plan` as for `approve`. Raises as `replay`."""
+        return await self._decide(run_id_, plan, "reject", why)
+
+    async def _decide(self, run_id_: str, plan: str, kind: str, why: str | None) -> RunRow:
+        row = await self._row(run_id_)
+        approval = (await self._folded(row)).approval
+        if row.status != Status.AWAITING_APPROVAL or approval is None:
+            raise NotPossibleError(f"run {row.id} is {row.status}: it waits for nobody's yes")
+        if approval["plan"] != plan:
+            raise NotPossibleError(f"run {row.id} would write something else by now; look again")
+        act = self._act(kind, row, why, after={"plan": plan})
+        if not await self._tell(row, kind, None, {"plan": plan, "why": why}, act=act):
+            raise NotPossibleError(f"run {row.id} has ended meanwhile")
+        return await self._row(row.id)
+
     async def dismiss(self, run_id_: str, *, why: str | None = None) -> RunRow:
         """Say that nothing more is to be done about a failed run: it needs nobody any more. Raises as `replay`."""
         row = await self._row(run_id_)
@@ -187,4 +207,6 @@ def _why_not_edited(row: RunRow) -> str:
 def _why_not(row: RunRow) -> str:
     if row.status == Status.SUCCEEDED:
         return "everything it should make is there, and a replay would make nothing"
+    if row.status == Status.AWAITING_APPROVAL:
+        return "it waits for a person's yes; approve or reject it"
     return "it is still at work; wait for its end, or cancel it"

@@ -56,6 +56,8 @@ class Planned:
     fingerprint: str
     changed: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
+    approve: str | None = None
+    """Why the flow wants a person's yes; None if it does not."""
 
 
 def restore(records: Mapping[str, Any], spec: EventSpec) -> Scope:
@@ -140,7 +142,25 @@ def plan_run(known: Known, run: Run) -> Planned:
     shown = readable(inputs)
     # What an earlier run left must not make the same records look like others.
     alone = readable(_inputs(flow, known.records(run), {}, run.origin)[0]) if receipts else shown
-    return Planned(shown, hashlib.sha256(jsonio.canonical(alone)).hexdigest(), changed, left_out)
+    fingerprint = hashlib.sha256(jsonio.canonical(alone)).hexdigest()
+    return Planned(shown, fingerprint, changed, left_out, None if changed else _why_approve(flow, scope))
+
+
+def _why_approve(flow: CompiledFlow, scope: Scope) -> str | None:
+    approve = flow.flow.approve
+    if approve is None:
+        return None
+    if flow.approve is None:
+        return "every run of this flow does"
+    try:
+        wanted = flow.approve.evaluate(scope)
+    except MappingError as error:
+        raise PlanError(f"approve: {error}") from None
+    if wanted is not False and wanted is not True and not isinstance(wanted, Unknown):
+        said = f"approve: {approve.when.strip()} is {_shown(wanted)}, and must be true or false"
+        raise PlanError(said, field=approve.when)
+    # What is not known yet may be so, and nobody has said that it is not.
+    return None if wanted is False else approve.when.strip()
 
 
 def _inputs(

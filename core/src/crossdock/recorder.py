@@ -299,11 +299,18 @@ def _update(job: Job, decision: Decision) -> RunUpdate:
             if (awaits := job.run.awaits) and next_look(job.run) == until:
                 pause = run_wait(awaits.run)
                 error = {"kind": "origin", "message": f"it follows run {awaits.run}, and waits for that to end"}
+            if status is Status.AWAITING_APPROVAL:
+                leg, error = None, why_held(job.run)
             return RunUpdate(str(status), due_at=until, error=error, leg=leg, waits_for=pause, release=True)
         case Stop(status, _):
             return RunUpdate(str(status), error=error or why_held(job.run), leg=leg, release=True)
         case End(status, _):
             left = status is not Status.SUCCEEDED and leaves(job.run)
+            if status is Status.CANCELLED and not job.run.cancelled:
+                error = {
+                    "kind": "not_approved",
+                    "message": f"nobody said yes in time: {(job.run.approval or {}).get('reason')}",
+                }
             return RunUpdate(str(status), error=error, leg=leg, ended=True, leaves=left)
         case Undo(name):
             return RunUpdate(str(Status.ROLLING_BACK), error=error, leg=name)

@@ -208,7 +208,24 @@ def decide(plan: Plan, run: Run, now: datetime) -> Decision:
     if run.again and plan.again != "allow":
         same = run.again["same"] or (plan.again == "ignore" and run.again.get("succeeded", True))
         return End(Status.IGNORED, alert=False) if same and not leaves(run) else _stop(run, Status.HELD)
+    if run.approval and run.approval["plan"] != run.approved:
+        return _await_approval(plan, run, now)
     return _forward(plan, run, now)
+
+
+def _await_approval(plan: Plan, run: Run, now: datetime) -> Decision:
+    """Nothing is written before a person has said yes to exactly what would be."""
+    approval = run.approval or {}
+    if approval.get("timeout") is None:
+        return _stop(run, Status.AWAITING_APPROVAL)
+    patience = timedelta(seconds=float(approval["timeout"]))
+    until = approval["at"] + patience * max(run.asked, 1)
+    if now < until or not run.asked:
+        return Wait(until, Status.AWAITING_APPROVAL, alert=not run.asked)
+    if approval["on_timeout"] == "remind":
+        return Wait(until + patience, Status.AWAITING_APPROVAL, alert=True)
+    ending = _roll_back(plan, run, Status.CANCELLED, now)
+    return End(ending.status, alert=True) if isinstance(ending, End) else ending
 
 
 def _unsettled(leg: LegPlan, state: LegState) -> bool:
@@ -412,6 +429,8 @@ def why_held(run: Run) -> dict[str, Any] | None:
         earlier = f"an earlier run of this key ({run.again['run']})"
         told.append(f"{stands}: by {earlier}" if stands else f"{earlier} succeeded or left something")
     kind = "changed" if run.changed else "again"
+    if not told and run.approval and run.approval["plan"] != run.approved:
+        return {"kind": "approval", "message": f"it waits for a person's yes: {run.approval['reason']}"}
     return {"kind": kind, "message": "; and ".join(told)} if told else None
 
 

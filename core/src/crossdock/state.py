@@ -35,6 +35,7 @@ class Status(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     WAITING = "waiting"
+    AWAITING_APPROVAL = "awaiting_approval"
     HELD = "held"
     IN_DOUBT = "in_doubt"
     ROLLING_BACK = "rolling_back"
@@ -168,6 +169,13 @@ class Run(msgspec.Struct, frozen=True):
     replay_of: str | None = None
     inherited: bool = False
     """What stands of the run that this one replays has been taken over."""
+    approval: dict[str, Any] | None = None
+    """Why a person's yes is needed: `{plan, reason, at}`, and `timeout` in seconds with `on_timeout` where there is
+    one. `plan` is the hash of all that would be written."""
+    approved: str | None = None
+    """The plan to which a person has said yes."""
+    asked: int = 0
+    """How often people have been asked for that."""
     edits: tuple[dict[str, Any], ...] = ()
     """What people changed in the records: `{path, before, after}` each."""
     steps: int = 0
@@ -251,9 +259,13 @@ def _read_failed(run: Run, step: Step) -> Run:
 def _planned(run: Run, step: Step) -> Run:
     if step.phase == "failed":
         return _read_failed(run, step)
+    approval = step.data.get("approval")
     return replace(
         run,
         planned=True,
+        approval=approval and {**approval, "at": step.at},
+        accounts={**(approval["accounts"] if approval else {}), **run.accounts},
+        asked=0,
         planned_inputs=step.data.get("inputs", {}),
         again=step.data.get("again"),
         changed=tuple(step.data.get("changed", ())),
@@ -382,7 +394,7 @@ def _verified(run: Run, step: Step) -> Run:
 def _inherited(run: Run, step: Step) -> Run:
     name = step.leg
     if name is None:
-        return replace(run, inherited=True, followed=step.data.get("origin"))
+        return replace(run, inherited=True, followed=step.data.get("origin"), approved=step.data.get("approved"))
     leg = replace(run.leg(name), generation=int(step.data["generation"]), inherited=True)
     leg = replace(leg, do=step.data.get("do"), account=step.data.get("account"))
     if step.phase == "stands":
@@ -429,7 +441,19 @@ def _edited(run: Run, step: Step) -> Run:
     accounts = {**run.accounts, **step.data.get("from", {})}
     changes = (*run.edits, *step.data.get("edits", ()))
     records = step.data["records"]
-    return replace(moved, records=records, accounts=accounts, edits=changes, planned=False, planned_inputs={})
+    return replace(
+        moved, records=records, accounts=accounts, edits=changes, planned=False, planned_inputs={}, approval=None
+    )
+
+
+def _approved(run: Run, step: Step) -> Run:
+    """Good for the plan that the person saw: if another has been made meanwhile they are asked again."""
+    return replace(run, approved=step.data["plan"], stopped=None, alerted=None)
+
+
+def _rejected(run: Run, step: Step) -> Run:
+    said = f"{step.data.get('by') or 'a person'} rejected it" + (f": {why}" if (why := step.data.get("why")) else "")
+    return replace(run, cancelled=True, stopped=None, alerted=None, error={"kind": "not_approved", "message": said})
 
 
 def _retried(leg: LegState) -> LegState:
@@ -444,7 +468,8 @@ def _stopped(run: Run, step: Step) -> Run:
     if step.kind == "end":
         return replace(run, ended=Status(step.phase))
     alerted = step.phase if step.data.get("alert") else run.alerted
-    return replace(run, stopped=step.phase, alerted=alerted)
+    asked = run.asked + (step.phase == Status.AWAITING_APPROVAL)
+    return replace(run, stopped=step.phase, alerted=alerted, asked=asked)
 
 
 _EVOLVE = {
@@ -461,6 +486,8 @@ _EVOLVE = {
     "cancel": _person_acted,
     "resume": _person_acted,
     "edit": _edited,
+    "approve": _approved,
+    "reject": _rejected,
     "reconnect": _reconnected,
     "takeover": _taken_over,
     "stop": _stopped,

@@ -16,6 +16,7 @@ from crossdock_sdk import (
 from crossdock_sdk.crashpoints import reach
 from pydantic import ValidationError
 
+from crossdock.approval import wanted
 from crossdock.calling import Caller
 from crossdock.circuits import Circuits
 from crossdock.connections import Connections
@@ -34,7 +35,7 @@ from crossdock.journal.base import (
 from crossdock.legs import Legs, uses
 from crossdock.logs import bind
 from crossdock.origins import Origins
-from crossdock.planning import PlanError, plan_run
+from crossdock.planning import PlanError, Planned, plan_run
 from crossdock.program import ProgramError
 from crossdock.recorder import Job, Outcome, Recorder
 from crossdock.saga import (
@@ -154,6 +155,7 @@ class Stepper:
         inherited = [_inherit_checkpoint(item, self.now()) for item in items]
         strayed = self._strayed(job, parent_id, items)
         facts = {"run": parent_id} | ({"origin": followed} if followed else {})
+        facts |= {"approved": before.approved} if before.approved else {}
         done = Checkpoint("inherit", None, "done", facts, self.now())
         if strayed:
             await self.recorder.append(job, [*inherited, done], RunUpdate(str(Status.RUNNING)))
@@ -207,7 +209,18 @@ class Stepper:
         data |= {"again": again} if again else {}
         data |= {"changed": list(planned.changed)} if planned.changed else {}
         data |= {"left_out": dict(planned.left_out)} if planned.left_out else {}
+        approval = await self._approval(job, planned)
+        data |= {"approval": approval} if approval else {}
         return Outcome(Checkpoint("plan", None, "done", data, self.now()))
+
+    async def _approval(self, job: Job, planned: Planned) -> dict[str, Any] | None:
+        flow = job.program.compiled
+        if flow.flow.approve is None and flow.flow.supervise is None:
+            return None
+        names = {leg.leg.connection for leg in flow.enabled}
+        accounts = {name: self.connections.account(name) for name in sorted(names)}
+        approved = await self.journal.approved(job.row.flow) if flow.flow.supervise else 0
+        return wanted(flow, job.run, planned, accounts, approved)
 
     async def _earlier(self, job: Job, fingerprint: str) -> dict[str, Any] | None:
         row = job.row

@@ -122,6 +122,7 @@ def _planned(_: str, data: Shown) -> str:
     again = data.get("again")
     text = f"planned {len(data.get('inputs', {}))} writes; guard and checks hold"
     text += "".join(f"; {leg} is left out, for {why}" for leg, why in data.get("left_out", {}).items())
+    text += "; it waits for a person's yes" if data.get("approval") else ""
     return f"{text}; the key already succeeded in run {again['run']}" if again else text
 
 
@@ -162,6 +163,8 @@ _TELLERS = {
     "inherit": _inherited,
     "cancel": lambda _, data: f"{_person(data)} cancels it",
     "resolve": lambda _, data: f"{_person(data)} has looked: {_seen(data.get('exists'))}",
+    "approve": lambda _, data: f"{_person(data)} approves it",
+    "reject": lambda _, data: f"{_person(data)} rejects it",
     "edit": lambda _, data: f"{_person(data)} edits {_changes(data.get('edits') or ())}",
     "resume": lambda _, data: f"{_person(data)} lets it go on",
     "reload": lambda *_: "looked at again with the new configuration",

@@ -194,26 +194,6 @@ def test_a_thing_of_the_wrong_sort_hides_no_field(
     assert any("did you mean deal.person.email?" in problem for problem in found), found
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "says"),
-    [
-        (
-            "    notify: [alerts]",
-            "    supervise: {first: 20}",
-            "supervise (approval of the first runs before they write)",
-        ),
-        ("    notify: [alerts]", "    approve: always", "approve (approval before the first write)"),
-    ],
-)
-def test_a_key_of_a_later_version_is_no_typo(
-    good: str, registry: Registry, env: dict[str, str], old: str, new: str, says: str
-) -> None:
-    assert old in good
-    (found,) = problems(good.replace(old, new), registry, env)
-    assert f": {says}" in found
-    assert found.endswith("is not in this version yet; leave it out")
-
-
 MANY = """\
 version: 1
 connections:

@@ -43,6 +43,12 @@ class Desk(Protocol):
 
     async def cancel(self, run: str) -> Shown: ...
 
+    async def decide(self, run: str, verdict: str, plan: str, why: str | None) -> Shown:
+        """Approve or reject what a run would write by this plan."""
+        ...
+
+    async def dismiss(self, run: str, why: str | None) -> Shown: ...
+
     async def resolve(self, run: str, leg: str, exists: str | None) -> Shown: ...
 
 
@@ -127,6 +133,14 @@ class JournalDesk:
         await self._row(run)
         return await self._act(run, "cancel")
 
+    async def decide(self, run: str, verdict: str, plan: str, why: str | None) -> Shown:
+        await self._row(run)
+        return await self._act(run, verdict, plan, why=why)
+
+    async def dismiss(self, run: str, why: str | None) -> Shown:
+        await self._row(run)
+        return await self._act(run, "dismiss", why=why)
+
     async def resolve(self, run: str, leg: str, exists: str | None) -> Shown:
         await self._row(run)
         return await self._act(run, "resolve", leg, exists)
@@ -188,6 +202,12 @@ class HttpDesk:
 
     async def cancel(self, run: str) -> Shown:
         return await self._ask("POST", f"/api/v1/runs/{run}/cancel")
+
+    async def decide(self, run: str, verdict: str, plan: str, why: str | None) -> Shown:
+        return await self._ask("POST", f"/api/v1/runs/{run}/{verdict}", body={"plan": plan, "why": why})
+
+    async def dismiss(self, run: str, why: str | None) -> Shown:
+        return await self._ask("POST", f"/api/v1/runs/{run}/dismiss", body={"why": why})
 
     async def resolve(self, run: str, leg: str, exists: str | None) -> Shown:
         return await self._ask("POST", f"/api/v1/runs/{run}/resolve", body={"leg": leg, "exists": exists})

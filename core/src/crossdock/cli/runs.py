@@ -1,4 +1,4 @@
-"""`crossdock runs list | show | replay | cancel | resolve`."""
+"""`crossdock runs list | show | replay | approve | reject | cancel | resolve | dismiss`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from crossdock.cli import options
-from crossdock.cli.errors import misused
+from crossdock.cli.errors import CommandError, misused
 from crossdock.cli.output import coloured, console, emit, safe, table
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ Url = Annotated[
     typer.Option("--url", envvar="CROSSDOCK_URL", help="Ask this server's API instead of opening the journal."),
 ]
 Why = Annotated[str | None, typer.Option(help="Why, in your words; it is kept with what you did.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 RunId = Annotated[str, typer.Argument(metavar="ID", help="The run's id, or the beginning of it.")]
 
 
@@ -122,6 +123,75 @@ def cancel(run: RunId, url: Url = None, config: options.Config = None, json: opt
 
 
 @app.command()
+def approve(
+    run: RunId,
+    why: Why = None,
+    yes: Yes = False,
+    url: Url = None,
+    config: options.Config = None,
+    json: options.Json = False,
+) -> None:
+    """Say yes to what a run would write; it is shown first."""
+    _decide("approve", "goes on", run, why, yes, url, config, json)
+
+
+@app.command()
+def reject(
+    run: RunId,
+    why: Why = None,
+    yes: Yes = False,
+    url: Url = None,
+    config: options.Config = None,
+    json: options.Json = False,
+) -> None:
+    """Say no to what a run would write: it ends, and nothing is written."""
+    _decide("reject", "ends", run, why, yes, url, config, json)
+
+
+@app.command()
+def dismiss(
+    run: RunId, why: Why = None, url: Url = None, config: options.Config = None, json: options.Json = False
+) -> None:
+    """Say that nothing more is to be done about a failed run: it needs nobody any more."""
+    row = _ask(url, config, lambda desk: _of_whole(desk, run, lambda whole: desk.dismiss(whole, why)))
+    if json:
+        emit(row)
+    else:
+        typer.echo(f"run {run} needs nobody any more")
+
+
+def _decide(
+    verdict: str,
+    then: str,
+    run: str,
+    why: str | None,
+    yes: bool,
+    url: str | None,
+    config: options.Config,
+    json: bool,
+) -> None:
+    shown = _ask(url, config, lambda desk: _of_whole(desk, run, desk.show))
+    approval = shown["approval"]
+    if approval is None or shown["status"] != "awaiting_approval":
+        raise CommandError(f"run {shown['id']} is {shown['status']}: it waits for nobody's yes")
+    if not json:
+        _show_writes(shown)
+    if not yes:
+        typer.confirm(f"{verdict.capitalize()} it?", abort=True, err=json)
+    row = _ask(url, config, lambda desk: desk.decide(shown["id"], verdict, approval["plan"], why))
+    _acted(run, row, then, json)
+
+
+def _show_writes(run: dict[str, Any]) -> None:
+    from crossdock_sdk import jsonio
+
+    approval = run["approval"]
+    typer.echo(f"{run['flow']} for {run['label'] or run['key']} waits for a yes: {approval['reason']}")
+    for write in approval["writes"]:
+        typer.echo(f"\n{write['leg']}: {write['do']} in {write['account']}\n{jsonio.pretty(write['input'])}")
+
+
+@app.command()
 def resolve(
     run: RunId,
     leg: Annotated[str, typer.Argument(help="The leg that is in doubt.")],
@@ -163,7 +233,6 @@ async def _replayed(
 ) -> tuple[str, dict[str, Any]]:
     """The whole id of what is replayed, and the run that works now: a successor, or the run itself."""
     from crossdock.cli.desk import whole_id
-    from crossdock.cli.errors import CommandError
     from crossdock.edits import EditError, typed, value_at
 
     whole = await whole_id(desk, run)

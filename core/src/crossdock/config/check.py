@@ -16,6 +16,7 @@ from crossdock.config.patterns import names_a_field
 from crossdock.config.problems import Finding, finding
 from crossdock.config.salvage import Salvage
 from crossdock.mapping import ExpressionError, Path, Template
+from crossdock.mapping.paths import PRESENCE
 from crossdock.mapping.shapes import Shape, fields_of, wrong_steps
 from crossdock.mapping.template import Loops
 from crossdock.plugins import Registry
@@ -60,7 +61,7 @@ def _meant(flow: Flow, event: Named, actions: Mapping[str, Named]) -> Flow:
 def place(where: str) -> tuple[str, ...]:
     """A template's `where` as a path inside the flow: `invoice.lines.*.sku` → legs, invoice, with, lines, with, sku."""
     steps = where.split(".")
-    if steps[0] in ("key", "checks"):
+    if steps[0] in ("key", "checks", "approve"):
         return (*steps, "that") if steps[0] == "checks" else tuple(steps)
     return ("legs", steps[0], "with", *("with" if step == "*" else step for step in steps[1:]))
 
@@ -98,6 +99,7 @@ class _Checker:
         for leg in self._compiled.legs.values():
             yield from self._leg(leg)
         yield from self._checks()
+        yield from self._approve()
 
     def _key(self) -> Iterator[Finding]:
         template = self._compiled.key
@@ -178,6 +180,23 @@ class _Checker:
             for read in sorted(check.template.reads):
                 yield from self._read(read, path)
 
+    def _approve(self) -> Iterator[Finding]:
+        template, path = self._compiled.approve, ("approve", "when")
+        if template is None:
+            return
+        if template.shape in ("constant", "text"):
+            yield finding(path, "write always, or one expression that is true or false: {{ … }}")
+        for read in sorted(template.reads):
+            wrong = list(self._read(read, path))
+            yield from wrong
+            leg = self._compiled.legs.get(read[0])
+            if not wrong and leg is not None and leg.action_class is not None and len(read) > 1:
+                known = fields_of(leg.action_class.input_model())
+                if read[1] not in known:
+                    yield finding(
+                        path, f"{_said(read)} is known only when {leg.name} is written; a yes comes before that"
+                    )
+
     def _read(
         self, read: Path, path: tuple[str, ...], reader: CompiledLeg | None = None, loops: Loops = _NO_LOOPS
     ) -> Iterator[Finding]:
@@ -230,3 +249,8 @@ class _Checker:
 
 def _dotted(path: Path) -> str:
     return ".".join(path)
+
+
+def _said(path: Path) -> str:
+    """A field as the file says it, without the mark of a mere look whether it is there."""
+    return ".".join(step for step in path if step != PRESENCE)

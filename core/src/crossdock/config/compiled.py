@@ -8,7 +8,7 @@ from typing import Any
 
 from crossdock_sdk import Action
 
-from crossdock.config.models import Check, Flow, Leg
+from crossdock.config.models import ALWAYS, Check, Flow, Leg
 from crossdock.mapping import ExpressionError, Filter, Path, Template, compile_template, filter_box
 from crossdock.plugins import Registry
 
@@ -55,6 +55,8 @@ class CompiledFlow:
 
     enabled: tuple[CompiledLeg, ...] = ()
     """The legs that run, in order."""
+    approve: Template | None = None
+    """Whether a run waits for a person's yes; None where the flow does not say, or always."""
 
     def checks_at(self, leg: str) -> tuple[CompiledCheck, ...]:
         """The checks that read this leg, and none that comes after it."""
@@ -81,11 +83,18 @@ def compile_flow(
         CompiledCheck(check, compile_template(check.that, box, where=f"checks.{index}", errors=errors))
         for index, check in enumerate(flow.checks)
     )
+    approve = _approve(flow, box, errors)
     enabled = tuple(leg for leg in legs.values() if leg.leg.enabled)
     used = [leg.template for leg in enabled]
-    used += [check.template for check in checks] + ([key] if key else [])
+    used += [check.template for check in checks] + ([key] if key else []) + ([approve] if approve else [])
     reads = frozenset(path for template in used for path in template.reads)
-    return CompiledFlow(flow, key, legs, checks, reads, flow.plan_hash(), enabled)
+    return CompiledFlow(flow, key, legs, checks, reads, flow.plan_hash(), enabled, approve)
+
+
+def _approve(flow: Flow, box: Mapping[str, Filter], errors: list[ExpressionError] | None) -> Template | None:
+    if flow.approve is None or flow.approve.when == ALWAYS:
+        return None
+    return compile_template(flow.approve.when, box, where="approve.when", errors=errors)
 
 
 def _leg(

@@ -19,6 +19,7 @@ from crossdock.words import did_you_mean
 OnFailure = Literal["rollback", "skip", "hold"]
 Again = Literal["hold", "ignore", "allow"]
 
+ALWAYS = "always"
 ORIGIN = "origin"
 """Under this name expressions read the receipts of the run that a flow follows."""
 LEG_NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
@@ -89,6 +90,35 @@ class Leg(_Model):
         return self.do.partition(".")[2]
 
 
+class _Waiting(_Model):
+    """How long a run waits for a person's yes."""
+
+    timeout: Duration | None = Field(default=None, description="how long a yes is waited for; default: for ever")
+    on_timeout: Literal["reject", "remind"] = Field(
+        default="reject",
+        description="then the run ends and nothing is written, or people are told again and it waits on",
+    )
+
+
+class Supervise(_Waiting):
+    """The first runs of a flow wait for a person's yes before they write."""
+
+    first: int = Field(
+        ge=1, le=1_000_000, description="how many runs must have been approved before others go by themselves"
+    )
+
+
+class Approve(_Waiting):
+    """Runs that wait for a person's yes before they write, however many have been approved."""
+
+    when: str = Field(default=ALWAYS, description="always, or an expression over the records and what would be written")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _always(cls, data: Any) -> Any:
+        return {"when": data} if isinstance(data, str) else data
+
+
 class Flow(_Model):
     """The routing from one event type to legs, in the order of the file."""
 
@@ -108,6 +138,10 @@ class Flow(_Model):
     legs: tuple[Leg, ...] = Field(min_length=1, description="the writes, in order")
     retry: RetryPolicy = Field(default_factory=RetryPolicy)
     notify: tuple[str, ...] = Field(default=(), description="connections that tell a person")
+    supervise: Supervise | None = Field(default=None, description="the first runs wait for a person's yes")
+    approve: Approve | None = Field(
+        default=None, description="always, or {when: an expression}: such runs wait for a person's yes"
+    )
     again: Again = Field(default="hold", description="a second event for a key that already succeeded")
     on_failure: Literal["rollback", "hold"] = Field(default="rollback", description="when a leg has failed for good")
     zone: str = Field(default="UTC", description="business time zone, such as Europe/Berlin")

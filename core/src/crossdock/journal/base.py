@@ -257,6 +257,10 @@ class Journal(Protocol):
         """Runs that wait for their turn, or for a lock, behind a run that is held or in doubt."""
         ...
 
+    async def approved(self, flow: str) -> int:
+        """How many runs of a flow a person has said yes to, replays of one run counted once."""
+        ...
+
     async def version(self) -> int:
         """A number that is another one after each commit, by whichever process; it says nothing else."""
         ...

@@ -72,6 +72,10 @@ def event(db: sqlite3.Connection, seq: int) -> StoredEvent | None:
     return None if row is None else stored_event(row)
 
 
+def approved(db: sqlite3.Connection, flow: str) -> int:
+    return int(db.execute(_SQL["approved"], (flow,)).fetchone()[0])
+
+
 def version(db: sqlite3.Connection) -> int:
     # The reader writes nothing itself, so this counts every commit of anybody else.
     return int(db.execute("PRAGMA data_version").fetchone()[0])

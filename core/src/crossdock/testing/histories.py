@@ -12,7 +12,7 @@ from crossdock.state import FINAL, Status
 from crossdock.testing.story import Story
 from crossdock.testing.tables import Arrival
 
-_FOR_A_PERSON = frozenset({Status.HELD, Status.IN_DOUBT})
+_FOR_A_PERSON = frozenset({Status.HELD, Status.IN_DOUBT, Status.AWAITING_APPROVAL})
 _NO_WORK = frozenset({"cancel", "resume", "resolve", "reload", "stop", "end"})
 
 

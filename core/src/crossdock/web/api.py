@@ -166,6 +166,36 @@ async def dismiss_run(runtime: Runtime, by: Operating, run: str, reason: Reason 
     return _acted(runtime, row, 200)
 
 
+class Verdict(Reason):
+    """A yes or a no to what a run would write."""
+
+    plan: str = Field(description="`approval.plan` of the run as you saw it", examples=["9f2c…"], max_length=100)
+
+
+@router.post(
+    "/runs/{run}/approve", summary="Say yes to its writes", status_code=202, responses=answers(401, 403, 404, 409)
+)
+async def approve_run(runtime: Runtime, by: Operating, run: str, verdict: Verdict) -> Response:
+    """The run goes on and writes what `approval.writes` shows. Refused if it would write something else by now."""
+    try:
+        row = await _operations(runtime, by).approve(run, verdict.plan, why=verdict.why)
+    except (UnknownRunError, NotPossibleError) as error:
+        raise _refusal(error) from None
+    return _acted(runtime, row, 202)
+
+
+@router.post(
+    "/runs/{run}/reject", summary="Say no to its writes", status_code=202, responses=answers(401, 403, 404, 409)
+)
+async def reject_run(runtime: Runtime, by: Operating, run: str, verdict: Verdict) -> Response:
+    """The run ends `cancelled`, and nothing more is written."""
+    try:
+        row = await _operations(runtime, by).reject(run, verdict.plan, why=verdict.why)
+    except (UnknownRunError, NotPossibleError) as error:
+        raise _refusal(error) from None
+    return _acted(runtime, row, 202)
+
+
 class Resolution(BaseModel):
     """What a person saw at the vendor for a leg that is in doubt."""
 

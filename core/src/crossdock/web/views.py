@@ -6,9 +6,11 @@ from typing import Any
 
 from crossdock_sdk import Redo
 
+from crossdock.approval import writes
+from crossdock.config.compiled import CompiledFlow
 from crossdock.journal.base import Journal, Page, Poll, RunRow
 from crossdock.payload import payload_of
-from crossdock.program import ProgramError, Programs
+from crossdock.program import Program, ProgramError, Programs
 from crossdock.saga import LegPlan, Plan, culprit, reports
 from crossdock.state import Run, Status, fold
 from crossdock.telemetry import RunTrace
@@ -60,6 +62,22 @@ def _origin(run: Run) -> dict[str, Any] | None:
     return {"run": run.awaits.run, "awaited": True} if run.awaits and not run.ended else None
 
 
+def _approval(row: RunRow, run: Run, flow: CompiledFlow | None) -> dict[str, Any] | None:
+    """The yes that the run waits for, or got: all that it would write, why it is asked for, and until when."""
+    if run.approval is None:
+        return None
+    timeout = run.approval.get("timeout")
+    return {
+        "plan": run.approval["plan"],
+        "reason": run.approval["reason"],
+        "asked_at": run.approval["at"],
+        "expires_at": row.due_at if timeout is not None and row.status == Status.AWAITING_APPROVAL else None,
+        "on_timeout": run.approval.get("on_timeout"),
+        "approved": run.approved == run.approval["plan"],
+        "writes": writes(flow, run) if flow and row.status == Status.AWAITING_APPROVAL else [],
+    }
+
+
 async def detail(journal: Journal, programs: Programs, run_id: str) -> dict[str, Any] | None:
     """One run with its event, its steps, how each leg stands, and its replay; None if there is no such run.
 
@@ -73,6 +91,7 @@ async def detail(journal: Journal, programs: Programs, run_id: str) -> dict[str,
     event = await journal.event(row.event_seq)
     replay = await journal.replay_of(row.id)
     run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), steps)
+    program: Program | None = None
     try:
         program = await programs.get(row.plan_hash)
         legs = [report.model_dump() for report in reports(program.plan, run)]
@@ -88,6 +107,7 @@ async def detail(journal: Journal, programs: Programs, run_id: str) -> dict[str,
         "takeovers": row.takeovers,
         "edits": list(run.edits),
         "records": run.records,
+        "approval": _approval(row, run, program.compiled if program else None),
         "event": None
         if event is None
         else {

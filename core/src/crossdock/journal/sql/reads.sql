@@ -30,19 +30,19 @@ SELECT * FROM runs WHERE ended_at > :since AND told < step_count LIMIT :limit;
 SELECT waiting.*, blocker.id AS behind, blocker.status AS behind_status
 FROM runs AS blocker
 JOIN runs AS waiting ON waiting.flow = blocker.flow AND waiting.key = blocker.key
-WHERE blocker.status IN ('held', 'in_doubt') AND blocker.turn = 1
+WHERE blocker.status IN ('held', 'in_doubt', 'awaiting_approval') AND blocker.turn = 1
   AND waiting.ended_at IS NULL AND waiting.no <> blocker.no
 UNION
 SELECT waiting.*, blocker.id, blocker.status
 FROM runs AS blocker
 JOIN locks ON locks.run_no = blocker.no
 JOIN runs AS waiting ON waiting.waits_for = locks.name
-WHERE blocker.status IN ('held', 'in_doubt') AND waiting.ended_at IS NULL AND waiting.no <> blocker.no
+WHERE blocker.status IN ('held', 'in_doubt', 'awaiting_approval') AND waiting.ended_at IS NULL AND waiting.no <> blocker.no
 UNION
 SELECT waiting.*, blocker.id, blocker.status
 FROM runs AS blocker
 JOIN runs AS waiting ON waiting.waits_for = 'run:' || blocker.id
-WHERE blocker.status IN ('held', 'in_doubt') AND waiting.ended_at IS NULL
+WHERE blocker.status IN ('held', 'in_doubt', 'awaiting_approval') AND waiting.ended_at IS NULL
 ORDER BY no LIMIT :limit;
 
 -- name: counts
@@ -102,3 +102,6 @@ SELECT * FROM connections WHERE status <> 'active';
 
 -- name: load_token
 SELECT ciphertext, version FROM tokens WHERE name = ?;
+
+-- name: approved
+SELECT COUNT(*) FROM approvals WHERE flow = ?;

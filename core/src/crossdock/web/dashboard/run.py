@@ -82,6 +82,33 @@ async def cancel(desk: Sitting, run: str, why: Annotated[str, Form()] = "") -> R
     )
 
 
+@router.post("/runs/{run}/decide")
+async def decide(
+    desk: Sitting,
+    run: str,
+    verdict: Annotated[str, Form()],
+    plan: Annotated[str, Form()],
+    why: Annotated[str, Form()] = "",
+) -> Response:
+    told = why.strip() or None
+    if verdict == "approve":
+        return await desk.act(
+            run, lambda operations: operations.approve(run, plan, why=told), lambda _: "Approved; it goes on."
+        )
+    return await desk.act(
+        run, lambda operations: operations.reject(run, plan, why=told), lambda _: "Rejected; nothing is written."
+    )
+
+
+@router.post("/runs/{run}/dismiss")
+async def dismiss(desk: Sitting, run: str, why: Annotated[str, Form()] = "") -> Response:
+    return await desk.act(
+        run,
+        lambda operations: operations.dismiss(run, why=why.strip() or None),
+        lambda _: "Dismissed: it needs nobody any more.",
+    )
+
+
 @router.post("/runs/{run}/resolve")
 async def resolve(
     desk: Sitting,
@@ -141,6 +168,7 @@ def _can(run: dict[str, Any]) -> dict[str, bool]:
         "edit": (replayable or status == "held") and run["records"] is not None,
         "resume": status in RESUMABLE,
         "cancel": status not in FINAL,
+        "dismiss": status in {"dead", "rolled_back"} and run["replayed_by"] is None and not run["dismissed"],
         "resolve": status == "in_doubt",
     }
 

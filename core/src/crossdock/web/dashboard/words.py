@@ -67,6 +67,10 @@ KINDS = {
         "Crossdock itself failed over this run, or cannot read its rows.",
         "Report what the log says; it is tried again by itself.",
     ),
+    "approval": Meaning("It waits for a person's yes.", "Look at what it would write, and approve or reject it."),
+    "not_approved": Meaning(
+        "A person said no, or nobody said yes in time.", "Nothing was written; replay it to ask again."
+    ),
     "void": Meaning("What the event was about is no longer so.", "Nothing."),
 }
 
