@@ -17,6 +17,11 @@ KNOWN = timedelta(days=30)
 """An event is known again for at least so long, whatever else is pruned: longer than any vendor delivers it anew."""
 UNFINISHED = timedelta(days=1)
 """So long a webhook's registration that broke off is kept, for the next `hooks sync` to take up."""
+SESSION_IDLE = timedelta(hours=12)
+SESSION = timedelta(days=7)
+"""How long somebody who signed in is let in: after the last sign of them, and in all."""
+REFUSED = timedelta(days=1)
+"""So long failed sign-ins are remembered."""
 FIRST = timedelta(minutes=1)
 """So long after its start a server looks first: what was left while it was down comes before."""
 EVERY = timedelta(hours=1)
@@ -82,6 +87,7 @@ class Keeper:
         await journal.forget_alerts(payloads_before)
         await journal.forget_endings(now)
         await journal.hooks.forget(now - UNFINISHED)
+        await journal.people.forget(now - SESSION_IDLE, now - SESSION, now - REFUSED)
         return Pruned(payloads, runs, events, await journal.give_back(spare))
 
     async def look(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import hmac
 import logging
 import os
 import random
@@ -105,6 +107,8 @@ class Crossdock:
         given = self.settings.secret_key
         path = database_path(self.settings.database_url)
         key = secret_key(given.get_secret_value() if given else None, path)
+        self.form_token = hmac.new(key[0], b"crossdock forms 1", hashlib.sha256).hexdigest()
+        """What forms carry where nobody has to sign in, the same in all processes; no other site can know it."""
         self._vault = Vault(self.journal, key, owner, self.now)
         self.connections = Connections(loaded.connections, self.registry, self._context, loaded.stopped)
         self.programs = Programs(self.journal, self.registry, self.connections.connectors)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from crossdock import __version__
-from crossdock.cli import check, connectors, demo, hooks, plan, prune, runs, sandbox, serve
+from crossdock.cli import check, connectors, demo, hooks, plan, prune, runs, sandbox, serve, tokens, users
 from crossdock.cli.errors import CommandError, explained
 from crossdock.cli.options import help_if_alone
 
@@ -29,6 +29,8 @@ app.command("check")(check.check)
 app.command("plan")(plan.plan)
 app.add_typer(runs.app, name="runs")
 app.add_typer(hooks.app, name="hooks")
+app.add_typer(users.app, name="users")
+app.add_typer(tokens.app, name="tokens")
 app.command("prune")(prune.prune)
 app.command("connectors")(connectors.connectors)
 app.command("sandbox")(sandbox.sandbox)

@@ -24,6 +24,7 @@ from crossdock.journal.figures import Changes, Overview, Throughput
 from crossdock.journal.filters import ALL_RUNS, RunFilter
 from crossdock.journal.hooks import Hooks
 from crossdock.journal.index import Index
+from crossdock.journal.people import People
 from crossdock.journal.polls import Poll, PollLost, Polls
 from crossdock.journal.rows import (
     Accepted,
@@ -79,6 +80,7 @@ __all__ = (
     "Overview",
     "Page",
     "PayloadRemoved",
+    "People",
     "Poll",
     "PollLost",
     "Polls",
@@ -117,6 +119,11 @@ class Journal(Protocol):
     @property
     def index(self) -> Index:
         """The words by which runs are found."""
+        ...
+
+    @property
+    def people(self) -> People:
+        """Who may use this installation."""
         ...
 
     @property

@@ -22,6 +22,7 @@ from crossdock.journal.filters import ALL_RUNS, RunFilter
 from crossdock.journal.hooks import Hooks
 from crossdock.journal.index import Index
 from crossdock.journal.migrate import migrate, shipped
+from crossdock.journal.people import People
 from crossdock.journal.polls import SqlitePolls
 from crossdock.journal.rows import (
     Accepted,
@@ -96,6 +97,7 @@ class SqliteJournal:
         self.polls = SqlitePolls(self._write, self._read, self._arrival_rows, redact, now)
         self.hooks = Hooks(self._write, self._read)
         self.index = Index(self._write, self._read, redact)
+        self.people = People(self._write, self._read, lambda act: self.audit.row(act))
         self.audit = Audit(self._write, self._read, self._json, lambda: self._cursors)
 
     async def __aenter__(self) -> SqliteJournal:

@@ -1,10 +1,11 @@
-"""Who may use the API: whoever has the admin token; without one, only this machine."""
+"""Who may use the API and the pages: whoever shows a token or has signed in; without either, only this machine."""
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
 from typing import Annotated
+from urllib.parse import quote, urlsplit
 
 from fastapi import Depends
 from starlette.exceptions import HTTPException
@@ -12,40 +13,121 @@ from starlette.requests import Request
 
 from crossdock.actors import Actor, Role
 from crossdock.public import loopback
-from crossdock.settings import Settings
+from crossdock.runtime import Crossdock
+from crossdock.signing_in import SignedIn, SignIn
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 _SAFE = ("GET", "HEAD", "OPTIONS")
+COOKIE = "crossdock-session"
+CSRF_HEADER = "x-csrf-token"
+CSRF_FIELD = "csrf"
 
 
-def admit(request: Request) -> Actor:
-    """The caller. Raises 401 or 403 unless they may use the API.
+class SignInFirstError(Exception):
+    """A page for which somebody has to sign in first."""
 
-    Without a token the caller must be on this machine, not behind a proxy, and ask for it by a loopback
-    name: a page on the web that resolves its own name to 127.0.0.1 is not let in. Nor may a page of another
-    site change anything through a browser on this machine.
+
+def sign_in_of(request: Request) -> SignIn:
+    """What checks whom to let in."""
+    runtime: Crossdock = request.app.state.crossdock
+    token = runtime.settings.admin_token
+    return SignIn(runtime.journal, token.get_secret_value() if token else None, runtime.now)
+
+
+def cookie_name(request: Request) -> str:
+    """Under https the browser itself holds the cookie to this host, and to https."""
+    return f"__Host-{COOKIE}" if over_https(request) else COOKIE
+
+
+def over_https(request: Request) -> bool:
+    """Whether people reach this server by https, be it by a proxy in front of it."""
+    public = request.app.state.crossdock.settings.public_url or ""
+    return request.url.scheme == "https" or public.startswith("https://")
+
+
+async def recognised(request: Request) -> SignedIn | None:
+    """Who calls, and the token of their forms; None if they show nothing, and have to.
+
+    Without a token and without people the caller must be on this machine, not behind a proxy, and ask for it by a
+    loopback name: a page on the web that resolves its own name to 127.0.0.1 is not let in. Raises 403 for others.
     """
-    settings: Settings = request.app.state.crossdock.settings
-    if settings.admin_token is not None:
-        wanted = f"Bearer {settings.admin_token.get_secret_value()}"
-        if not hmac.compare_digest(request.headers.get("authorization", "").encode(), wanted.encode()):
-            raise HTTPException(401, "give the admin token as Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
-        return Actor("admin", Role.ADMIN, "api")
+    sign_in = sign_in_of(request)
+    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        actor = await sign_in.by_token(shown.strip())
+        return SignedIn(actor, "") if actor else None
+    cookie = request.cookies.get(cookie_name(request))
+    if cookie is not None and (found := await sign_in.by_session(cookie)) is not None:
+        return found
+    if await sign_in.guarded():
+        return None
     local = request.client is not None and loopback(request.client.host)
     if not local or any(name in request.headers for name in _FORWARDED) or not loopback(request.url.hostname or ""):
-        raise HTTPException(403, "set CROSSDOCK_ADMIN_TOKEN to use the API from elsewhere than this machine")
-    if request.method not in _SAFE and _foreign(request):
-        raise HTTPException(403, "a page of another site may change nothing; set CROSSDOCK_ADMIN_TOKEN and show it")
-    return Actor("local", Role.ADMIN, "api")
+        told = "set CROSSDOCK_ADMIN_TOKEN, or add somebody with `crossdock users add`,"
+        raise HTTPException(403, f"{told} to use this from elsewhere than this machine")
+    return SignedIn(Actor("local", Role.ADMIN, "api"), request.app.state.crossdock.form_token)
+
+
+async def admit(request: Request) -> Actor:
+    """The caller of the API. Raises 401 or 403 unless they may use it.
+
+    A browser that has signed in shows `X-CSRF-Token` for whatever changes something; nor may a page of another site
+    change anything through a browser on this machine.
+    """
+    found = await recognised(request)
+    if found is None:
+        told = "give a token as Authorization: Bearer …"
+        raise HTTPException(401, told, {"WWW-Authenticate": "Bearer"})
+    if request.method not in _SAFE and "authorization" not in request.headers:
+        _hold_own(request)
+        if found.actor.via == "page":
+            hold_csrf(found, request.headers.get(CSRF_HEADER, ""))
+    return found.actor
+
+
+async def seated(request: Request) -> SignedIn:
+    """The caller of a page. Raises `SignInFirstError`, 403; a form must carry the token of its page."""
+    found = await recognised(request)
+    if found is None:
+        raise SignInFirstError
+    if request.method not in _SAFE and "authorization" not in request.headers:
+        _hold_own(request)
+        form = await request.form()
+        hold_csrf(found, str(form.get(CSRF_FIELD, "")))
+    return found
+
+
+def hold_csrf(found: SignedIn, shown: str) -> None:
+    """Raise 403 unless the form is one that we gave to this caller."""
+    if not hmac.compare_digest(shown.encode(), found.csrf.encode()):
+        raise HTTPException(403, "this form is not one of ours, or of an earlier sign-in; open the page again")
+
+
+def where_to_sign_in(request: Request) -> str:
+    """The sign-in page, which leads back to where the caller wanted to go."""
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return f"/login?next={quote(wanted)}" if request.method in _SAFE and wanted != "/" else "/login"
+
+
+def way_back(given: str) -> str:
+    """A page of ours, whatever was given: nobody is led elsewhere by our sign-in page."""
+    parts = urlsplit(given)
+    own = given.startswith("/") and not given.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
+    return given if own and given.isprintable() and "\\" not in given else "/"
 
 
 def _needs(role: Role) -> Callable[[Actor], Actor]:
     def hold(actor: Annotated[Actor, Depends(admit)]) -> Actor:
-        if not actor.role.covers(role):
-            raise HTTPException(403, f"this takes the role {role}; {actor.name} has {actor.role}")
+        hold_role(actor, role)
         return actor
 
     return hold
+
+
+def hold_role(actor: Actor, role: Role) -> None:
+    """Raise 403 unless the actor has this role."""
+    if not actor.role.covers(role):
+        raise HTTPException(403, f"this takes the role {role}; {actor.name} has {actor.role}")
 
 
 Viewing = Annotated[Actor, Depends(_needs(Role.VIEWER))]
@@ -54,9 +136,19 @@ Administering = Annotated[Actor, Depends(_needs(Role.ADMIN))]
 """The caller of an endpoint that takes this role."""
 
 
+def _hold_own(request: Request) -> None:
+    if _foreign(request):
+        raise HTTPException(403, "a page of another site may change nothing; show a token")
+
+
 def _foreign(request: Request) -> bool:
     """Whether a browser sent this for a page of another site; other clients send neither header."""
     if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         return True
     origin = request.headers.get("origin")
-    return origin is not None and origin != f"{request.url.scheme}://{request.url.netloc}"
+    public = request.app.state.crossdock.settings.public_url
+    own = {f"{request.url.scheme}://{request.url.netloc}"}
+    if public:
+        parts = urlsplit(public)
+        own.add(f"{parts.scheme}://{parts.netloc}")
+    return origin is not None and origin not in own

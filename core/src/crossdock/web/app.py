@@ -5,13 +5,20 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from starlette.responses import RedirectResponse, Response
 
 from crossdock import __version__
 from crossdock.runtime import Crossdock
 from crossdock.settings import Settings
-from crossdock.web import api, dashboard, figures, health, problems, webhooks
+from crossdock.web import api, dashboard, figures, health, people, problems, webhooks
+from crossdock.web.access import SignInFirstError, where_to_sign_in
 from crossdock.web.dashboard.live import Pulse
+from crossdock.web.headers import SafeHeaders
+
+
+async def _to_sign_in(request: Request, _: Exception) -> Response:
+    return RedirectResponse(where_to_sign_in(request), 303)
 
 
 def create_app(settings: Settings | None = None, *, runtime: Crossdock | None = None) -> FastAPI:
@@ -38,6 +45,8 @@ def create_app(settings: Settings | None = None, *, runtime: Crossdock | None = 
     app.state.crossdock = held
     app.state.pulse = Pulse(held)
     problems.install(app)
-    for router in (webhooks.router, health.router, api.router, figures.router, *dashboard.routers()):
+    app.add_exception_handler(SignInFirstError, _to_sign_in)
+    app.add_middleware(SafeHeaders, https=(held.settings.public_url or "").startswith("https://"))
+    for router in (webhooks.router, health.router, api.router, figures.router, people.router, *dashboard.routers()):
         app.include_router(router)
     return app

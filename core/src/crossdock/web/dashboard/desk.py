@@ -15,7 +15,7 @@ from crossdock.actors import Actor, Role
 from crossdock.journal.base import RunRow
 from crossdock.operations import NotPossibleError, Operations, UnknownRunError
 from crossdock.runtime import Crossdock
-from crossdock.web.access import admit
+from crossdock.web.access import hold_role, seated
 from crossdock.web.dashboard.rendering import page
 
 
@@ -26,11 +26,17 @@ class Desk:
     request: Request
     actor: Actor
     runtime: Crossdock
+    csrf: str
 
     async def show(self, template: str, *, status: int = 200, **context: Any) -> Response:
         """The page, with what all pages show."""
         attention = (await self.runtime.journal.overview(0)).need_person
-        known = {"attention": attention, "operating": self.actor.role.covers(Role.OPERATOR), "said": self.said()}
+        known: dict[str, Any] = {
+            "attention": attention,
+            "operating": self.actor.role.covers(Role.OPERATOR),
+            "said": self.said(),
+        }
+        known |= {"csrf": self.csrf, "signed_in": self.actor.via == "page"}
         return page(self.request, template, self.actor, status=status, **known | context)
 
     def said(self) -> dict[str, str] | None:
@@ -56,13 +62,20 @@ class Desk:
         return await self.show("missing.html", status=404, what=what)
 
 
-def desk(request: Request, actor: Annotated[Actor, Depends(admit)]) -> Desk:
-    """The desk of this request. Raises as `admit`."""
-    runtime: Crossdock = request.app.state.crossdock
-    return Desk(request, actor, runtime)
+async def desk(request: Request) -> Desk:
+    """The desk of this request. Raises as `seated`."""
+    found = await seated(request)
+    return Desk(request, found.actor, request.app.state.crossdock, found.csrf)
+
+
+async def acting_desk(sitting: Annotated[Desk, Depends(desk)]) -> Desk:
+    """The desk of somebody who may act on runs. Raises 403 for others."""
+    hold_role(sitting.actor, Role.OPERATOR)
+    return sitting
 
 
 Sitting = Annotated[Desk, Depends(desk)]
+Acting = Annotated[Desk, Depends(acting_desk)]
 
 
 def back(place: str, **said: str) -> Response:

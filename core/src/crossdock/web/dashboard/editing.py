@@ -14,7 +14,7 @@ from crossdock.operations import NotPossibleError, UnknownRunError
 from crossdock.program import ProgramError
 from crossdock.web import views
 from crossdock.web.api import plan_in_force, previewed
-from crossdock.web.dashboard.desk import Desk, Sitting, back, plain
+from crossdock.web.dashboard.desk import Acting, Desk, back, plain
 from crossdock.web.dashboard.mappings import plain_path, sources
 from crossdock.web.dashboard.rendering import brief
 from crossdock.web.dashboard.run import title_of
@@ -36,12 +36,12 @@ class Field:
 
 
 @router.get("/runs/{run}/edit")
-async def show_form(desk: Sitting, run: str) -> Response:
+async def show_form(desk: Acting, run: str) -> Response:
     return await _page(desk, run, {}, "", preview=False)
 
 
 @router.post("/runs/{run}/edit")
-async def act_on_form(desk: Sitting, run: str) -> Response:
+async def act_on_form(desk: Acting, run: str) -> Response:
     """Show what would be written, or do it; the form says which by its button."""
     form = await desk.request.form()
     given = {name.removeprefix(_FIELD): str(value) for name, value in form.items() if name.startswith(_FIELD)}

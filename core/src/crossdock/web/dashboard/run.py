@@ -15,7 +15,7 @@ from crossdock.state import FINAL
 from crossdock.telemetry.story import story
 from crossdock.web import views
 from crossdock.web.dashboard.charts import waterfall
-from crossdock.web.dashboard.desk import Desk, Sitting, back, plain
+from crossdock.web.dashboard.desk import Acting, Desk, Sitting, back, plain
 from crossdock.web.dashboard.stages import Stage
 from crossdock.web.dashboard.story import cause, entries, span_of
 from crossdock.web.dashboard.words import STATUSES
@@ -62,7 +62,7 @@ async def show_run(desk: Sitting, run: str, refused: str = "") -> Response:
 
 
 @router.post("/runs/{run}/replay")
-async def replay(desk: Sitting, run: str, why: Annotated[str, Form()] = "") -> Response:
+async def replay(desk: Acting, run: str, why: Annotated[str, Form()] = "") -> Response:
     row = await desk.runtime.journal.run(run)
     flow = desk.runtime.loaded.flows.get(row.flow) if row else None
     plan = flow.plan_hash if flow else None
@@ -74,7 +74,7 @@ async def replay(desk: Sitting, run: str, why: Annotated[str, Form()] = "") -> R
 
 
 @router.post("/runs/{run}/cancel")
-async def cancel(desk: Sitting, run: str, why: Annotated[str, Form()] = "") -> Response:
+async def cancel(desk: Acting, run: str, why: Annotated[str, Form()] = "") -> Response:
     return await desk.act(
         run,
         lambda operations: operations.cancel(run, why=why.strip() or None),
@@ -84,7 +84,7 @@ async def cancel(desk: Sitting, run: str, why: Annotated[str, Form()] = "") -> R
 
 @router.post("/runs/{run}/decide")
 async def decide(
-    desk: Sitting,
+    desk: Acting,
     run: str,
     verdict: Annotated[str, Form()],
     plan: Annotated[str, Form()],
@@ -101,7 +101,7 @@ async def decide(
 
 
 @router.post("/runs/{run}/dismiss")
-async def dismiss(desk: Sitting, run: str, why: Annotated[str, Form()] = "") -> Response:
+async def dismiss(desk: Acting, run: str, why: Annotated[str, Form()] = "") -> Response:
     return await desk.act(
         run,
         lambda operations: operations.dismiss(run, why=why.strip() or None),
@@ -111,7 +111,7 @@ async def dismiss(desk: Sitting, run: str, why: Annotated[str, Form()] = "") -> 
 
 @router.post("/runs/{run}/resolve")
 async def resolve(
-    desk: Sitting,
+    desk: Acting,
     run: str,
     leg: Annotated[str, Form()],
     seen: Annotated[str, Form()],

@@ -1,0 +1,109 @@
+"""`/api/v1/me`, `/people` and `/tokens`: who is who, for administrators."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from crossdock.access import Access, AccessError
+from crossdock.actors import Actor, Role
+from crossdock.runtime import Crossdock
+from crossdock.web.access import Administering, Viewing, admit
+from crossdock.web.exact import ExactRoute
+from crossdock.web.problems import ExactJSON, answers
+
+router = APIRouter(
+    prefix="/api/v1",
+    tags=["access"],
+    dependencies=[Depends(admit)],
+    default_response_class=ExactJSON,
+    route_class=ExactRoute,
+)
+_NAME = r"^[\w.@+-]{1,64}$"
+
+
+class NewPerson(BaseModel):
+    """Somebody who is to be let in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=_NAME, examples=["ann"])
+    role: Role = Field(examples=["operator"])
+    password: str = Field(min_length=12, max_length=1000, examples=["a sentence that only Ann knows"])
+
+
+class Change(BaseModel):
+    """What is to become of somebody; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Role | None = None
+    password: str | None = Field(default=None, min_length=12, max_length=1000)
+    disabled: bool | None = None
+
+
+class NewToken(BaseModel):
+    """A token for a program."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=_NAME, examples=["grafana"])
+    role: Role = Field(examples=["viewer"])
+    expires_at: datetime | None = Field(default=None, description="an instant with its zone; null: never")
+
+
+def _access(request: Request, by: Actor) -> Access:
+    runtime: Crossdock = request.app.state.crossdock
+    return Access(runtime.journal, by, runtime.now)
+
+
+@router.get("/me", summary="Who you are", responses=answers(401, 403))
+async def who_am_i(by: Viewing) -> Response:
+    return ExactJSON({"name": by.name, "role": by.role})
+
+
+@router.get("/people", summary="Who is let in", responses=answers(401, 403))
+async def list_people(request: Request, by: Administering) -> Response:
+    return ExactJSON({"items": await _access(request, by).people()})
+
+
+@router.post("/people", summary="Let somebody in", status_code=201, responses=answers(401, 403, 409, 422))
+async def add_person(request: Request, by: Administering, person: NewPerson) -> Response:
+    return await _done(_access(request, by).add(person.name, person.role, person.password), 201)
+
+
+@router.patch("/people/{name}", summary="Change somebody", responses=answers(401, 403, 404, 409, 422))
+async def change_person(request: Request, by: Administering, name: str, change: Change) -> Response:
+    """Another role or password ends their sessions; `disabled` keeps them out."""
+    return await _done(
+        _access(request, by).change(name, role=change.role, password=change.password, disabled=change.disabled), 200
+    )
+
+
+@router.get("/tokens", summary="Tokens for programs", responses=answers(401, 403))
+async def list_tokens(request: Request, by: Administering) -> Response:
+    return ExactJSON({"items": await _access(request, by).tokens()})
+
+
+@router.post(
+    "/tokens", summary="Make a token; it is shown this once", status_code=201, responses=answers(401, 403, 422)
+)
+async def add_token(request: Request, by: Administering, token: NewToken) -> Response:
+    return await _done(_access(request, by).make_token(token.name, token.role, token.expires_at), 201)
+
+
+@router.delete("/tokens/{token}", summary="Make a token good for nothing", responses=answers(401, 403, 404))
+async def revoke_token(request: Request, by: Administering, token: str) -> Response:
+    return await _done(_access(request, by).revoke(token), 200)
+
+
+async def _done(work: Any, status: int) -> Response:
+    try:
+        return ExactJSON(await work, status)
+    except AccessError as error:
+        raise HTTPException(error.status, str(error)) from None
