@@ -128,6 +128,8 @@ async def test_a_search_that_is_broken_off_says_so_and_goes_on(world: Any, monke
             if cursor is None:
                 break
         assert pages == [([], True), ([], True), (["r1"], False)]
+        newest = await world.journal.runs(RunFilter(text=text), limit=2)
+        assert ([row.id for row in newest.items], newest.partial) == (["r9", "r8"], False)
 
 
 async def test_words_follow_a_run_and_another_process_goes_on(world: Any, make: Callable[[], Any]) -> None:
