@@ -58,7 +58,7 @@ COPIES = {
                                   WHEN {N} % 11 = 0 THEN 'crm' ELSE 'books' END""",
         "error_kind": f"CASE WHEN {TROUBLED} THEN {KIND} ELSE '' END",
         "stopped": TROUBLED,
-        "needs_person": f"{N} % 250007 = 7 OR ({N} % 1000 BETWEEN 16 AND 22)",
+        "needs_person": f"{N} % 250007 = 7 OR ({N} % 1000 BETWEEN 0 AND 22)",
         "waits_for": f"CASE WHEN {N} % 1000 = 23 THEN 'connection:books' END",
     },
 }

@@ -134,7 +134,7 @@ async def test_a_deal_that_changed_over_a_standing_invoice_is_for_a_person(firm:
     await crm.trigger("deal.updated", {"id": deal["id"], "custom": {"Discount": 50}})
     again = await replayed(firm, run["id"])
     assert (again["status"], again["error"]["kind"]) == ("held", "changed"), again["error"]
-    assert "invoice stands as an earlier run wrote it" in str(await firm.told(2))
+    assert "invoice stands as it was written before" in str(await firm.told(2))
     await act(firm, again["id"], "cancel")
     await firm.until(lambda runs: runs[0]["status"] == "cancelled")
     assert (firm.invoices, firm.customers()) == ([], [])

@@ -1,10 +1,13 @@
-"""What a run that went wrong was about to write, as alerts and pages show it."""
+"""What a run is about, and what it was about to write when it went wrong, as alerts and pages show it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from crossdock.state import Run
+
+LONGEST_LABEL = 160
 
 
 def payload_of(run: Run, leg: str | None) -> Any:
@@ -20,3 +23,13 @@ def _readable(payload: Any) -> Any:
         order = [name for name in payload if name not in last] + last
         return {name: _readable(payload[name]) for name in order}
     return [_readable(item) for item in payload] if isinstance(payload, list) else payload
+
+
+def label_of(records: Mapping[str, Any]) -> str | None:
+    """What people call a run: the title, name or number of its first record that has one."""
+    for record in records.values():
+        for field in ("title", "name", "number"):
+            found = record.get(field) if isinstance(record, Mapping) else None
+            if isinstance(found, str) and found.strip():
+                return " ".join(found.split())[:LONGEST_LABEL]
+    return None

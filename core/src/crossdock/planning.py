@@ -47,7 +47,8 @@ class PlanError(Exception):
 class Planned:
     """`inputs`: leg → input as it would be sent; `fingerprint`: equal for records that would be written alike.
 
-    `changed`: the legs that stand since an earlier run, written with another input than they would be now.
+    `changed`: the legs that stand since an earlier run, or from before an edit, written with another input than they
+    would be now.
     `left_out`: the legs without which the run goes on, and why, for the origin has no receipt that they read.
     """
 
@@ -99,7 +100,7 @@ class Known:
         """A receipt of the origin with dates and instants as such again."""
         kind = self._kinds(do)
         try:
-            return _visible(kind.model_validate(receipt).model_dump()) if kind else receipt
+            return visible(kind.model_validate(receipt).model_dump()) if kind else receipt
         except ValidationError:
             told = f"the origin's receipt of {do} is of another version of its connector; put that back"
             raise PlanError(told) from None
@@ -117,7 +118,7 @@ class Known:
         seen, shown = self._receipts.get(leg.name, (None, None))
         if seen is not receipt or shown is None:
             kind = leg.action_class.receipt if leg.action_class else Receipt
-            shown = _visible(kind.model_validate(receipt).model_dump())
+            shown = visible(kind.model_validate(receipt).model_dump())
             self._receipts[leg.name] = receipt, shown
         return shown
 
@@ -128,7 +129,10 @@ def plan_run(known: Known, run: Run) -> Planned:
     _guard(flow, known.spec, scope)
     receipts = {name: leg.receipt for name, leg in run.legs.items() if leg.receipt and leg.phase is Phase.APPLIED}
     inputs, left_out = _inputs(flow, scope, receipts, run.origin)
-    changed = tuple(leg.name for leg in flow.enabled if _changed(leg, run.leg(leg.name), inputs.get(leg.name)))
+    edited = bool(run.edits)
+    changed = tuple(
+        leg.name for leg in flow.enabled if _changed(leg, run.leg(leg.name), inputs.get(leg.name), edited=edited)
+    )
     # Where what stands is not what would be written now, a person decides which of the two is right.
     for check in () if changed else flow.checks:
         if not _moot(check, left_out, run.origin):
@@ -155,7 +159,7 @@ def _inputs(
         except PlanError as error:
             left_out[leg.name] = _without(flow, leg, left_out, origin, error)
             continue
-        told = {**inputs[leg.name], **_visible(receipt or {})}
+        told = {**inputs[leg.name], **visible(receipt or {})}
         scope[leg.name] = told if receipt else Pending(told, after=leg.name)
     return inputs, left_out
 
@@ -187,9 +191,9 @@ def _moot(check: CompiledCheck, left_out: Mapping[str, str], origin: Mapping[str
     return bool(check.roots & left_out.keys()) or (missing is not None and missing.optional)
 
 
-def _changed(leg: CompiledLeg, state: LegState, planned: dict[str, Any] | None) -> bool:
+def _changed(leg: CompiledLeg, state: LegState, planned: dict[str, Any] | None, *, edited: bool) -> bool:
     kept = state.phase is Phase.APPLIED or unsettled(state)
-    if not (state.inherited and kept and state.input is not None):
+    if not ((state.inherited or edited) and kept and state.input is not None):
         return False
     if planned is None or _has_unknown(planned):
         return True
@@ -214,7 +218,7 @@ def check_receipts(known: Known, leg: CompiledLeg, run: Run, receipt: Receipt) -
     """Hold the checks that read this leg, and no later one, against what really happened. Raises `PlanError`."""
     checks = known.flow.checks_at(leg.name)
     if checks:
-        scope = known.scope(run) | {leg.name: _visible(receipt.model_dump())}
+        scope = known.scope(run) | {leg.name: visible(receipt.model_dump())}
         for check in checks:
             if not _moot(check, run.left_out, run.origin):
                 _hold(check, scope)
@@ -297,7 +301,8 @@ def _sides(check: Any, scope: Mapping[str, Any]) -> str:
     return f"; {', '.join(seen)}" if seen else ""
 
 
-def _visible(receipt: Mapping[str, Any]) -> dict[str, Any]:
+def visible(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    """A receipt as expressions see it."""
     return {name: value for name, value in receipt.items() if name != "undo"}
 
 

@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from crossdock_sdk import AuthError, ConfigError, ConnectorError, Event, PollPage, PollRequest, TransientError
 from crossdock_sdk.crashpoints import reach
@@ -54,7 +54,10 @@ class Poller:
         owner: str,
         timeout: timedelta,
         wake: Callable[[], None],
+        known: Callable[[], timedelta] = lambda: timedelta.max,
     ) -> None:
+        """`known` is how long the journal knows an event again."""
+        self._known = known
         self._journal = journal
         self._connections = connections
         self._intake = intake
@@ -177,7 +180,8 @@ class Poller:
             if page.more and page.cursor == poll.cursor:
                 raise TransientError("there is more to read, and no way on: the cursor is the one before")
             reach("poll.read")
-            wanted = [event for event in page.events if _wanted(event, poll)]
+            floor = max(poll.since, self._horizon())
+            wanted = [event for event in page.events if _wanted(event, floor)]
             arrivals, unrouted = self._intake.arrivals(poll.connection, wanted, trace, begun, "poll")
             if page.more:
                 accepted = await self._journal.polls.turn(poll, page.cursor, self._now() + self._lease, arrivals)
@@ -192,6 +196,11 @@ class Poller:
             if not page.more:
                 return
             poll = replace(poll, cursor=page.cursor)
+
+    def _horizon(self) -> datetime:
+        """What happened before this may be done and forgotten: to take it for new would do it twice."""
+        known = self._known()
+        return self._now() - known if known < timedelta(days=36_500) else datetime.min.replace(tzinfo=UTC)
 
     def _count(self, connection: str, accepted: Accepted, unrouted: int) -> None:
         outcomes = {"accepted": len(accepted.runs), "duplicate": accepted.duplicates, "unrouted": unrouted}
@@ -231,9 +240,9 @@ class Poller:
         return tuple(dict.fromkeys(name for flow in flows for name in flow.notify))
 
 
-def _wanted(event: Event, poll: Poll) -> bool:
+def _wanted(event: Event, floor: datetime) -> bool:
     """Whether it happened after the start point: a vendor lists old records too, once somebody touches them."""
-    return event.occurred_at is None or event.occurred_at >= poll.since
+    return event.occurred_at is None or event.occurred_at >= floor
 
 
 def _said(error: Exception, timeout: timedelta) -> str:

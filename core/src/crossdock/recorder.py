@@ -29,6 +29,7 @@ from crossdock.journal.base import (
     run_wait,
 )
 from crossdock.metrics import RuntimeMetrics
+from crossdock.payload import label_of
 from crossdock.planning import Known
 from crossdock.program import Program
 from crossdock.saga import (
@@ -266,9 +267,11 @@ def _commits_at_once(job: Job, decision: Decision) -> bool:
 
 def _with_outcomes(update: RunUpdate, outcomes: Sequence[Outcome]) -> RunUpdate:
     prints = [outcome.checkpoint.data.get("fingerprint") for outcome in outcomes]
+    records = [outcome.checkpoint.data.get("records") for outcome in outcomes]
     return replace(
         update,
         fingerprint=next((one for one in reversed(prints) if one), None),
+        label=next((label_of(read) for read in reversed(records) if read), None),
         objects_used=tuple(use for outcome in outcomes for use in outcome.used),
         objects_released=tuple(use for outcome in outcomes for use in outcome.released),
     )

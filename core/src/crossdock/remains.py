@@ -12,7 +12,7 @@ _KEPT = frozenset(
         *("key", "do", "account", "generation", "fingerprint", "redo", "looked", "unsettled", "changed", "again"),
         *("id", "created", "touched", "there", "named", "exists", "used_by", "run", "from", "connection"),
         *("flow", "status", "object", "subject", "legs", "without", "accounts", "made", "origin", "left_out"),
-        *("alert", "in", "owner", "cut_off", "in_hand"),
+        *("by", "kept_from", "alert", "in", "owner", "cut_off", "in_hand"),
     }
 )
 """What a checkpoint tells that is no payload. A new key is payload until it is named here."""

@@ -43,6 +43,11 @@ class Pruned:
         return any((self.payloads, self.runs, self.events, self.bytes))
 
 
+def remembered(policy: Retention) -> timedelta:
+    """How long an event is known again at least, whatever has become of its runs."""
+    return max(policy.runs, KNOWN) - EVERY
+
+
 class Keeper:
     """Takes out of a journal what is older than `policy()` allows. `sleep` takes seconds."""
 

@@ -33,7 +33,7 @@ from crossdock.polling import Poller
 from crossdock.program import Programs
 from crossdock.recorder import Recorder
 from crossdock.redaction import Scrubber
-from crossdock.retention import Keeper
+from crossdock.retention import Keeper, remembered
 from crossdock.runners.local import LocalRunner
 from crossdock.settings import Settings
 from crossdock.state import FINAL
@@ -149,6 +149,7 @@ class Crossdock:
             owner=owner,
             timeout=timeout,
             wake=self.runner.wake,
+            known=lambda: remembered(self.loaded.routing.retention),
         )
         self.metrics.watch_queue(self._queue_depth, self._oldest_due)
         await self._put_in_force(loaded)

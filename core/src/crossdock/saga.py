@@ -404,7 +404,7 @@ def why_held(run: Run) -> dict[str, Any] | None:
     if run.changed:
         legs = ", ".join(run.changed)
         told.append(
-            f"{legs} stands as an earlier run wrote it, and the flow would write something else now:"
+            f"{legs} stands as it was written before, and something else would be written now:"
             " let the run go on to keep it, or cancel it to take it back"
         )
     if run.again is not None:

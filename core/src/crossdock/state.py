@@ -168,6 +168,8 @@ class Run(msgspec.Struct, frozen=True):
     replay_of: str | None = None
     inherited: bool = False
     """What stands of the run that this one replays has been taken over."""
+    edits: tuple[dict[str, Any], ...] = ()
+    """What people changed in the records: `{path, before, after}` each."""
     steps: int = 0
 
     def leg(self, name: str) -> LegState:
@@ -421,6 +423,15 @@ def _person_acted(run: Run, step: Step) -> Run:
     return replace(moved, read_tries=Tries(), error=None)
 
 
+def _edited(run: Run, step: Step) -> Run:
+    """A person has changed the records, which are not read again: what was shown is what is written."""
+    moved = _person_acted(run, step)
+    accounts = {**run.accounts, **step.data.get("from", {})}
+    changes = (*run.edits, *step.data.get("edits", ()))
+    records = step.data["records"]
+    return replace(moved, records=records, accounts=accounts, edits=changes, planned=False, planned_inputs={})
+
+
 def _retried(leg: LegState) -> LegState:
     if leg.phase is Phase.FAILED:
         return LegState(generation=leg.generation + 1)
@@ -449,6 +460,7 @@ _EVOLVE = {
     "verify": _verified,
     "cancel": _person_acted,
     "resume": _person_acted,
+    "edit": _edited,
     "reconnect": _reconnected,
     "takeover": _taken_over,
     "stop": _stopped,
@@ -484,6 +496,13 @@ class Heritage:
     before: dict[str, Any] | None = None
     do: str | None = None
     account: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What the replay's checkpoint of it tells."""
+        told: dict[str, Any] = {"generation": self.generation}
+        told |= {"receipt": self.receipt} if self.receipt is not None else {}
+        told |= {"input": self.input, "before": self.before} if self.input is not None else {}
+        return told | {"do": self.do, "account": self.account}
 
 
 def heritage(run: Run) -> tuple[Heritage, ...]:

@@ -278,13 +278,7 @@ def _as_declared(records: Mapping[str, Any], spec: EventSpec) -> Mapping[str, Re
 
 
 def _inherit_checkpoint(item: Heritage, now: datetime) -> Checkpoint:
-    data: dict[str, Any] = {"generation": item.generation}
-    if item.receipt is not None:
-        data["receipt"] = item.receipt
-    if item.input is not None:
-        data |= {"input": item.input, "before": item.before}
-    data |= {"do": item.do, "account": item.account}
-    return Checkpoint("inherit", item.leg, item.phase, data, now)
+    return Checkpoint("inherit", item.leg, item.phase, item.facts(), now)
 
 
 def _inherited_uses(job: Job, inherited: Sequence[Checkpoint]) -> tuple[ObjectUse, ...]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from crossdock.cli.check import _contents, _summary
-from crossdock.cli.forecast import Forecast, forecast
-from crossdock.cli.story import sentence
 from crossdock.config.load import Loaded, load
+from crossdock.forecast import Forecast, forecast
 from crossdock.plugins import Registry, load_plugins
+from crossdock.timeline import sentence
 from crossdock_sdk import Redactor
 from scripted import Plugin, Vendor
 

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 FLOWS, KEYS, CONNECTIONS, KINDS, LEGS = ("f", "g"), ("1", "2"), ("books", "crm"), ("rejected", "auth"), ("x", "y")
 ENDINGS = ("succeeded", "dead", "rolled_back")
 STATUSES = ("queued", "running", "waiting", "held", "in_doubt", *ENDINGS)
-NEEDING = {"held", "in_doubt", "dead"}
+NEEDING = {"held", "in_doubt", "dead", "rolled_back"}
 
 runs_strategy = st.lists(
     st.fixed_dictionaries(
@@ -102,7 +102,7 @@ async def happened(journal: Any, clock: Any, wanted: list[dict[str, Any]]) -> li
 
 
 def fits(row: RunRow, wanted: RunFilter, replayed: set[str | None]) -> bool:
-    needs = row.status in NEEDING and not (row.status == "dead" and row.id in replayed)
+    needs = row.status in NEEDING and not (row.status in ENDINGS and row.id in replayed)
     stopped = row.error is not None or row.stopped_connection is not None or row.status in NEEDING
     return (
         (wanted.flow is None or row.flow == wanted.flow)

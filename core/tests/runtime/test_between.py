@@ -140,7 +140,7 @@ async def test_both_reasons_to_wait_for_a_person_are_told(house: Callable[..., A
         await h.rests(second, "succeeded")
         vendor.deal = {"amount": "99"}
         row = await h.rests(await h.replay(first), "held")
-        assert "a stands as an earlier run wrote it" in row.error["message"]
+        assert "a stands as it was written before" in row.error["message"]
         assert f"by an earlier run of this key ({second})" in row.error["message"]
 
 

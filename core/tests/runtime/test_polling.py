@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Callable
@@ -130,6 +131,14 @@ class Office:
         page = await self.app.journal.runs(limit=100)
         return sorted(row.key for row in page.items)
 
+    async def ended(self, run: str) -> None:
+        async with asyncio.timeout(20):
+            while True:
+                row = await self.app.journal.run(run)
+                if row is not None and row.ended_at is not None:
+                    return
+                await asyncio.sleep(0.01)
+
     async def told(self) -> list[str]:
         await self.app.runner._courier.round()
         return [alert.title for alert in self.vendor.alerts]
@@ -194,6 +203,23 @@ async def test_a_start_point_in_the_past_is_read_at_once_and_what_happened_befor
         await o.look()
         assert desk.asked[0].since == datetime(2026, 10, 28, tzinfo=UTC)
         assert await o.tickets() == ["new"]
+
+
+async def test_a_record_that_is_touched_after_its_event_was_forgotten_starts_nothing_anew(
+    office: Any, desk: Desk
+) -> None:
+    won = ticket("1", START)
+    async with office(poll={"since": "2026-11-01"}) as o:
+        desk.answers = [PollPage((won,), "a")]
+        await o.look()
+        [run] = (await o.app.journal.runs(limit=10)).items
+        await o.app.runner.start()
+        await o.ended(run.id)
+        o.clock.at += timedelta(days=400)
+        assert (await o.app.keeper.round()).events == 1
+        desk.answers = [PollPage((won, ticket("2", o.clock.at)), "b")]
+        await o.look()
+        assert await o.tickets() == ["2"]
 
 
 async def test_pages_follow_each_other_without_a_pause_and_each_goes_on_where_the_last_one_ended(

@@ -118,7 +118,7 @@ async def _followed(on: Stage, key: str, *, flow: str | None = None, quiet: bool
 
 def _show_progress(run: Shown, shown: int) -> int:
     """Print the lines of the story that are new; how many there are now."""
-    from crossdock.cli.story import told
+    from crossdock.timeline import told
 
     steps = run["steps"]
     if steps and steps[-1]["phase"] == "intent":

@@ -37,8 +37,8 @@ class Desk(Protocol):
 
     async def show(self, run: str) -> Shown: ...
 
-    async def replay(self, run: str) -> Shown:
-        """The run that works now: a successor, or the run itself."""
+    async def replay(self, run: str, wish: Shown) -> Shown:
+        """The run that works now: a successor, or the run itself. `wish` has edits, why and reread, as the API."""
         ...
 
     async def cancel(self, run: str) -> Shown: ...
@@ -114,8 +114,14 @@ class JournalDesk:
         await self._row(run)
         return _plain(await detail(self._journal, self._programs(), run))
 
-    async def replay(self, run: str) -> Shown:
-        return await self._act(run, "replay", await self._plan_in_force(await self._row(run)))
+    async def replay(self, run: str, wish: Shown) -> Shown:
+        from crossdock.edits import Edit
+
+        plan = await self._plan_in_force(await self._row(run))
+        if wish["edits"]:
+            edits = [Edit(one["path"], one["value"]) for one in wish["edits"]]
+            return await self._act(run, "edit", edits, plan, why=wish["why"])
+        return await self._act(run, "replay", plan, why=wish["why"], reread=wish["reread"])
 
     async def cancel(self, run: str) -> Shown:
         await self._row(run)
@@ -131,16 +137,17 @@ class JournalDesk:
 
         return Programs(self._journal, load_plugins(simulators=False), lambda: _connectors(self._settings))
 
-    async def _act(self, run: str, what: str, *more: Any) -> Shown:
+    async def _act(self, run: str, what: str, *more: Any, **named: Any) -> Shown:
         from crossdock.actors import at_terminal
+        from crossdock.edits import EditError
         from crossdock.operations import NotPossibleError, Operations
         from crossdock.web.views import summary
 
         by = at_terminal(getpass.getuser())
         operations = Operations(self._journal, by, lambda: datetime.now(UTC), random.SystemRandom())
         try:
-            return _plain(summary(await getattr(operations, what)(run, *more)))
-        except NotPossibleError as error:
+            return _plain(summary(await getattr(operations, what)(run, *more, **named)))
+        except (NotPossibleError, EditError) as error:
             raise CommandError(str(error)) from None
 
     async def _row(self, run: str) -> RunRow:
@@ -176,8 +183,8 @@ class HttpDesk:
     async def show(self, run: str) -> Shown:
         return await self._ask("GET", f"/api/v1/runs/{run}")
 
-    async def replay(self, run: str) -> Shown:
-        return await self._ask("POST", f"/api/v1/runs/{run}/replay")
+    async def replay(self, run: str, wish: Shown) -> Shown:
+        return await self._ask("POST", f"/api/v1/runs/{run}/replay", body=wish)
 
     async def cancel(self, run: str) -> Shown:
         return await self._ask("POST", f"/api/v1/runs/{run}/cancel")
@@ -191,8 +198,10 @@ class HttpDesk:
         import httpx
         from crossdock_sdk import jsonio
 
+        exact = {"content": jsonio.dumps(body), "headers": {"Content-Type": "application/json"}}
+        sent: dict[str, Any] = exact if body is not None else {}
         try:
-            reply = await self._client.request(method, path, params=params, json=body)
+            reply = await self._client.request(method, path, params=params, **sent)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise CommandError(f"no server answers at {self._url}: {error or type(error).__name__}") from None
         try:

@@ -17,9 +17,9 @@ from crossdock.cli.output import coloured, console, emit, safe
 if TYPE_CHECKING:
     from crossdock_sdk import EventSpec, Redactor
 
-    from crossdock.cli.forecast import Forecast
     from crossdock.config.compiled import CompiledFlow
     from crossdock.config.load import Loaded
+    from crossdock.forecast import Forecast
     from crossdock.plugins import Registry
     from crossdock.settings import Settings
 
@@ -35,8 +35,8 @@ def plan(
     json: options.Json = False,
 ) -> None:
     """Show every write that a deal would make, before anything is written."""
-    from crossdock.cli.forecast import forecast
     from crossdock.config.load import load
+    from crossdock.forecast import forecast
     from crossdock.plugins import load_plugins
 
     if (event is None) == (record is None):

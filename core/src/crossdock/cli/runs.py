@@ -25,6 +25,7 @@ Url = Annotated[
     str | None,
     typer.Option("--url", envvar="CROSSDOCK_URL", help="Ask this server's API instead of opening the journal."),
 ]
+Why = Annotated[str | None, typer.Option(help="Why, in your words; it is kept with what you did.")]
 RunId = Annotated[str, typer.Argument(metavar="ID", help="The run's id, or the beginning of it.")]
 
 
@@ -53,7 +54,7 @@ def list_(
         str | None, typer.Option(help="Words of the records, receipts or error; a key; or how an id begins.")
     ] = None,
     needs_person: Annotated[
-        bool, typer.Option("--needs-person", help="Only what is held, in doubt, unapproved, or dead and not replayed.")
+        bool, typer.Option("--needs-person", help="Only what waits for a person, or failed and was not seen to.")
     ] = False,
     limit: Annotated[int, typer.Option(help="How many.", min=1, max=500)] = 50,
     cursor: Annotated[str | None, typer.Option(help="Go on where the page before ended.")] = None,
@@ -96,9 +97,20 @@ def show(run: RunId, url: Url = None, config: options.Config = None, json: optio
 
 
 @app.command()
-def replay(run: RunId, url: Url = None, config: options.Config = None, json: options.Json = False) -> None:
+def replay(
+    run: RunId,
+    edit: Annotated[
+        list[str] | None, typer.Option(metavar="PATH=VALUE", help="Change a field, such as deal.products.0.code=SETUP.")
+    ] = None,
+    why: Why = None,
+    reread: Annotated[bool, typer.Option("--reread", help="Read the records anew, also if they were edited.")] = False,
+    url: Url = None,
+    config: options.Config = None,
+    json: options.Json = False,
+) -> None:
     """Run an ended run's event again, or let a stopped run go on. What stands is not made twice."""
-    whole, row = _ask(url, config, lambda desk: _replayed(desk, run))
+    typed = [_edit(one) for one in edit or ()]
+    whole, row = _ask(url, config, lambda desk: _replayed(desk, run, typed, {"why": why, "reread": reread}))
     _acted(run, row, "goes on" if row["id"] == whole else f"is queued as {row['id']} ({row['status']})", json)
 
 
@@ -146,12 +158,28 @@ async def _of_whole(desk: Desk, run: str, act: Callable[[str], Awaitable[dict[st
     return await act(await whole_id(desk, run))
 
 
-async def _replayed(desk: Desk, run: str) -> tuple[str, dict[str, Any]]:
+async def _replayed(
+    desk: Desk, run: str, edits: list[tuple[str, str]], wish: dict[str, Any]
+) -> tuple[str, dict[str, Any]]:
     """The whole id of what is replayed, and the run that works now: a successor, or the run itself."""
     from crossdock.cli.desk import whole_id
+    from crossdock.cli.errors import CommandError
+    from crossdock.edits import EditError, typed, value_at
 
     whole = await whole_id(desk, run)
-    return whole, await desk.replay(whole)
+    records = (await desk.show(whole))["records"] if edits else None
+    try:
+        given = [{"path": path, "value": typed(value_at(records, path), text)} for path, text in edits]
+    except EditError as error:
+        raise CommandError(f"--edit: {error}") from None
+    return whole, await desk.replay(whole, wish | {"edits": given})
+
+
+def _edit(given: str) -> tuple[str, str]:
+    path, equals, text = given.partition("=")
+    if not equals or not path.strip():
+        raise misused(f"--edit {given}: write it like deal.products.0.code=SETUP")
+    return path.strip(), text
 
 
 def _row(item: dict[str, Any]) -> tuple[str, ...]:
@@ -169,7 +197,7 @@ def _acted(given: str, row: dict[str, Any], what: str, json: bool) -> None:
 
 
 def _show(run: dict[str, Any]) -> None:
-    from crossdock.cli.story import error_text, told
+    from crossdock.timeline import error_text, told
 
     out = console()
     out.print(f"[bold]{safe(run['flow'])}[/] for {safe(run['key'])}  {coloured(run['status'])}  {safe(run['id'])}")

@@ -61,6 +61,13 @@ class Loaded:
     stopped: Mapping[str, Stopped] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     """What works, and yet should be changed."""
+    file: str = ""
+    document: Document = field(default_factory=Document, repr=False)
+    """The file as it was read, which knows the line of each thing; secrets that stand in it are in clear."""
+
+    def line(self, *path: str) -> int:
+        """The line of the file, from 1, in which the thing at this path stands, or what is around it."""
+        return self.document.mark(path)[0]
 
 
 def load(
@@ -142,7 +149,7 @@ class _Load:
             raise ConfigProblems(problems, warnings)
         flows: dict[str, Flow] = {name: compiled.flow for name, compiled in self._flows.items()}
         routing = RoutingFile(version=1, connections=self._entries, flows=flows, retention=retention)
-        return Loaded(routing, self._specs, self._flows, self._stopped, warnings)
+        return Loaded(routing, self._specs, self._flows, self._stopped, warnings, self._file, self._document)
 
     def retention_alone(self) -> Retention:
         raw = self._root().get("retention")

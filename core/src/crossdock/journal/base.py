@@ -124,6 +124,10 @@ class Journal(Protocol):
         """Webhooks that were registered from here."""
         ...
 
+    def masks(self, data: Any) -> bool:
+        """Whether plain data holds a secret that is masked where it is stored."""
+        ...
+
     async def probe(self) -> None:
         """Write something small, to see whether writes are taken again."""
 
@@ -194,6 +198,10 @@ class Journal(Protocol):
         """
         ...
 
+    async def dismiss(self, run_id: str, act: Act) -> bool:
+        """Note that nothing more is to be done about a failed run; False, and nothing, if it needs nobody."""
+        ...
+
     async def mark_told(self, told: Mapping[str, int]) -> None:
         """Note, by run id, up to which step spans have been exported."""
 
@@ -247,6 +255,10 @@ class Journal(Protocol):
 
     async def blocked(self, limit: int = 2000) -> list[Blocked]:
         """Runs that wait for their turn, or for a lock, behind a run that is held or in doubt."""
+        ...
+
+    async def version(self) -> int:
+        """A number that is another one after each commit, by whichever process; it says nothing else."""
         ...
 
     async def counts(self) -> dict[str, dict[str, int]]:

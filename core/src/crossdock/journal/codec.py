@@ -81,6 +81,7 @@ def run_row(row: sqlite3.Row) -> RunRow:
     for name in _RUN_INSTANTS:
         known[name] = instant_or_none(known[name])
     known["stopped_connection"] = known["stopped_connection"] or None
+    known["dismissed"] = bool(known["dismissed"])
     known["error"] = None if known["error"] is None else _error(known["error"])
     return RunRow(**known)
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 
 from crossdock_sdk import jsonio
 
+from crossdock.journal.audit import ActRow, insert_act
 from crossdock.journal.intake import Row
 from crossdock.journal.rows import StoredAlert, connection_wait
 from crossdock.journal.statements import load
@@ -55,6 +56,14 @@ def hasten_probe(db: sqlite3.Connection, name: str, now: int) -> None:
 def probe(db: sqlite3.Connection, now: int) -> None:
     """Write something, for its own sake."""
     db.execute(_SQL["probe"], {"now": now})
+
+
+def dismiss(db: sqlite3.Connection, run_id: str, act: ActRow) -> bool:
+    """Note that nothing more is to be done about a run; False, and nothing, if it needs nobody."""
+    if db.execute(_SQL["dismiss"], (run_id,)).fetchone() is None:
+        return False
+    insert_act(db, act)
+    return True
 
 
 def put_alert(db: sqlite3.Connection, alert_id: str, data: str, due_at: int) -> bool:

@@ -72,6 +72,11 @@ def event(db: sqlite3.Connection, seq: int) -> StoredEvent | None:
     return None if row is None else stored_event(row)
 
 
+def version(db: sqlite3.Connection) -> int:
+    # The reader writes nothing itself, so this counts every commit of anybody else.
+    return int(db.execute("PRAGMA data_version").fetchone()[0])
+
+
 def next_due(db: sqlite3.Connection, now: int) -> datetime | None:
     return instant_or_none(db.execute(_SQL["next_due"], (now,)).fetchone()[0])
 

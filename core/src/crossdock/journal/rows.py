@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
-NEEDING = frozenset({"held", "in_doubt", "awaiting_approval", "dead"})
-"""Statuses in which a run needs a person; a dead one until it is replayed."""
+NEEDING = frozenset({"held", "in_doubt", "awaiting_approval", "dead", "rolled_back"})
+"""Statuses in which a run needs a person; an ended one until it is replayed or dismissed."""
 
 
 def connection_wait(name: str) -> str:
@@ -112,6 +112,10 @@ class RunRow:
     """Up to which step the run's spans have been exported; -1: not even its root."""
     stopped_connection: str | None = None
     """Where it stopped or waits: its leg's connection, or its source's while it reads; None while all goes well."""
+    label: str | None = None
+    """What people call it, such as the deal's title; None before its record is read, and once that is removed."""
+    dismissed: bool = False
+    """A person has said that nothing more is to be done about it."""
     emptied_at: datetime | None = None
     """When retention removed what the run was about; its statuses, instants and receipts are still there."""
 
@@ -229,6 +233,8 @@ class RunUpdate:
     waits_for: str | None = None
     stopped_connection: str | None = None
     """The connection at which it waits or failed, None if it did neither."""
+    label: str | None = None
+    """What people call it, if that is known by now."""
     fingerprint: str | None = None
     release: bool = False
     ended: bool = False

@@ -220,6 +220,7 @@ class SqliteJournal:
             "leg": update.leg,
             "waits_for": update.waits_for,
             **_stop(update),
+            "label": None if update.label is None else self._redact(update.label),
             "fingerprint": update.fingerprint,
             "freed": update.release or update.ended,
             "ended": update.ended,
@@ -232,6 +233,10 @@ class SqliteJournal:
         rows = self._arrival_rows(connection, arrivals)
         accepted: Accepted = await self._write(intake.Accept(rows))
         return accepted
+
+    def masks(self, data: Any) -> bool:
+        text = jsonio.dumps(data).decode()
+        return self._redact(text) != text
 
     async def probe(self) -> None:
         await self._write(partial(desk.probe, now=micros(self._now())))
@@ -323,6 +328,9 @@ class SqliteJournal:
         noted = self.audit.row(act) if act else None
         return await self._write(partial(performing.nudge, run_id=run_id, steps=steps, values=values, act=noted))
 
+    async def dismiss(self, run_id: str, act: Act) -> bool:
+        return await self._write(partial(desk.dismiss, run_id=run_id, act=self.audit.row(act)))
+
     async def mark_told(self, told: Mapping[str, int]) -> None:
         await self._write(partial(performing.mark_told, told=dict(told)))
 
@@ -337,6 +345,9 @@ class SqliteJournal:
     async def release_dead(self, owner_alive: Callable[[str], bool]) -> int:
         dead = [owner for owner in await self._read(reading.owners) if not owner_alive(owner)]
         return await self._write(partial(performing.expire_owners, owners=dead)) if dead else 0
+
+    async def version(self) -> int:
+        return await self._read(reading.version)
 
     async def plan(self, plan_hash: str) -> dict[str, Any]:
         return await self._read(reading.plan, plan_hash)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -10,15 +11,25 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from crossdock.actors import Actor
+from crossdock.edits import MOST, Edit, EditError
 from crossdock.journal.base import InvalidCursor, RunFilter, RunRow
 from crossdock.operations import NotPossibleError, Operations, UnknownRunError
+from crossdock.preview import Preview, preview
+from crossdock.program import ProgramError
 from crossdock.runtime import Crossdock
 from crossdock.web import replies, views
 from crossdock.web.access import Operating, admit
+from crossdock.web.exact import ExactRoute
 from crossdock.web.problems import ExactJSON, answers
 from crossdock.web.wanted import wanted_runs
 
-router = APIRouter(prefix="/api/v1", tags=["runs"], dependencies=[Depends(admit)], default_response_class=ExactJSON)
+router = APIRouter(
+    prefix="/api/v1",
+    tags=["runs"],
+    dependencies=[Depends(admit)],
+    default_response_class=ExactJSON,
+    route_class=ExactRoute,
+)
 
 
 def _runtime(request: Request) -> Crossdock:
@@ -54,16 +65,75 @@ async def show_run(runtime: Runtime, run: str) -> Response:
     return ExactJSON(found)
 
 
-@router.post("/runs/{run}/replay", summary="Run it again", status_code=201, responses=answers(401, 403, 404, 409))
-async def replay_run(runtime: Runtime, by: Operating, run: str) -> Response:
-    """An ended run gets a successor (its id is in the reply); a stopped one goes on under its own id."""
+class FieldEdit(BaseModel):
+    """One field of the run's records, set to another value."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str = Field(examples=["deal.products.0.code"], description="dotted, with the numbers of list items")
+    value: Any = Field(examples=["CONSULT-DAY"])
+
+
+class Edits(BaseModel):
+    """What is to be changed in the records that a run has read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    edits: list[FieldEdit] = Field(default_factory=list, max_length=MOST)
+
+
+class Replay(Edits):
+    """How a run is to be replayed; all of it may be left out."""
+
+    why: str | None = Field(default=None, max_length=1000, examples=["the SKU was mistyped in the CRM"])
+    reread: bool = Field(default=False, description="read the records anew, also where somebody has edited them")
+
+
+@router.post("/runs/{run}/replay", summary="Run it again", status_code=201, responses=answers(401, 403, 404, 409, 422))
+async def replay_run(runtime: Runtime, by: Operating, run: str, wish: Replay | None = None) -> Response:
+    """An ended run gets a successor (its id is in the reply); a stopped one goes on under its own id.
+
+    With `edits` it goes on with the records that the run has read, changed so; without, an ended run's are read anew,
+    unless somebody has edited them before (`reread`: then too).
+    """
+    wish = wish or Replay()
+    edits = [Edit(one.path, one.value) for one in wish.edits]
     try:
-        row = await runtime.journal.run(run)
-        flow = runtime.loaded.flows.get(row.flow) if row else None
-        new = await _operations(runtime, by).replay(run, flow.plan_hash if flow else None)
-    except (UnknownRunError, NotPossibleError) as error:
+        plan = await plan_in_force(runtime, run)
+        operations = _operations(runtime, by)
+        if edits:
+            new = await operations.edit(run, edits, plan, why=wish.why)
+        else:
+            new = await operations.replay(run, plan, why=wish.why, reread=wish.reread)
+    except (UnknownRunError, NotPossibleError, EditError) as error:
         raise _refusal(error) from None
     return _acted(runtime, new, 201 if new.id != run else 200)
+
+
+@router.post("/runs/{run}/preview", summary="What a replay would write", responses=answers(401, 403, 404, 409, 422))
+async def preview_run(runtime: Runtime, run: str, wish: Edits) -> Response:
+    """Every write that a replay with these edits would make, and what would stop it. Nothing is written."""
+    edits = [Edit(one.path, one.value) for one in wish.edits]
+    try:
+        return ExactJSON((await previewed(runtime, run, edits)).shown())
+    except (UnknownRunError, NotPossibleError, EditError, ProgramError) as error:
+        raise _refusal(error) from None
+
+
+async def previewed(runtime: Crossdock, run: str, edits: Sequence[Edit]) -> Preview:
+    """What a replay by the flow in force would write. Raises as `preview`, and `ProgramError`."""
+    row = await runtime.journal.run(run)
+    if row is None:
+        raise UnknownRunError(f"no run has the id {run}")
+    program = await runtime.programs.get(await plan_in_force(runtime, run) or row.plan_hash)
+    return await preview(runtime.journal, program, run, edits, runtime.redactor)
+
+
+async def plan_in_force(runtime: Crossdock, run: str) -> str | None:
+    """A replay follows the flow as the routing file has it now, so that a mended mapping takes effect."""
+    row = await runtime.journal.run(run)
+    flow = runtime.loaded.flows.get(row.flow) if row else None
+    return flow.plan_hash if flow else None
 
 
 @router.post("/runs/{run}/cancel", summary="Undo and end it", status_code=202, responses=answers(401, 403, 404, 409))
@@ -74,6 +144,26 @@ async def cancel_run(runtime: Runtime, by: Operating, run: str) -> Response:
     except (UnknownRunError, NotPossibleError) as error:
         raise _refusal(error) from None
     return _acted(runtime, row, 202)
+
+
+class Reason(BaseModel):
+    """Why somebody does something, in their words."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    why: str | None = Field(default=None, max_length=1000, examples=["done by hand"])
+
+
+@router.post(
+    "/runs/{run}/dismiss", summary="Say that nothing more is to be done", responses=answers(401, 403, 404, 409)
+)
+async def dismiss_run(runtime: Runtime, by: Operating, run: str, reason: Reason | None = None) -> Response:
+    """A failed run that nobody will replay: it is no longer among those that need a person."""
+    try:
+        row = await _operations(runtime, by).dismiss(run, why=reason.why if reason else None)
+    except (UnknownRunError, NotPossibleError) as error:
+        raise _refusal(error) from None
+    return _acted(runtime, row, 200)
 
 
 class Resolution(BaseModel):
@@ -119,6 +209,11 @@ async def list_connections(runtime: Runtime) -> Response:
     It is `{"registered": number, "registered_at": … | null, "last_delivery_at": … | null}`; the last delivery is the
     newest that came to this process.
     """
+    return ExactJSON({"items": await described_connections(runtime)})
+
+
+async def described_connections(runtime: Crossdock) -> list[dict[str, Any]]:
+    """All connections as the API shows them."""
     items: list[dict[str, Any]] = []
     polls = {poll.connection: poll for poll in await runtime.journal.polls.all()}
     webhooks = await _webhooks(runtime)
@@ -130,7 +225,7 @@ async def list_connections(runtime: Runtime) -> Response:
     for name, stopped in runtime.connections.stopped.items():
         shown = {"name": name, "connector": stopped.connector, "status": "stopped", "reason": stopped.reason}
         items.append(shown | {"since": None, "next_try": None, "webhooks": None, "poll": None})
-    return ExactJSON({"items": items})
+    return items
 
 
 async def _webhooks(runtime: Crossdock) -> dict[str, dict[str, Any]]:
@@ -151,7 +246,8 @@ def _operations(runtime: Crossdock, by: Actor) -> Operations:
 
 
 def _refusal(error: Exception) -> HTTPException:
-    return HTTPException(404 if isinstance(error, UnknownRunError) else 409, str(error))
+    status = 404 if isinstance(error, UnknownRunError) else 422 if isinstance(error, EditError) else 409
+    return HTTPException(status, str(error))
 
 
 def _acted(runtime: Crossdock, row: RunRow, status: int) -> Response:

@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from crossdock import __version__
 from crossdock.runtime import Crossdock
 from crossdock.settings import Settings
-from crossdock.web import api, figures, health, problems, webhooks
+from crossdock.web import api, dashboard, figures, health, problems, webhooks
+from crossdock.web.dashboard.live import Pulse
 
 
 def create_app(settings: Settings | None = None, *, runtime: Crossdock | None = None) -> FastAPI:
@@ -35,7 +36,8 @@ def create_app(settings: Settings | None = None, *, runtime: Crossdock | None = 
         lifespan=lifespan,
     )
     app.state.crossdock = held
+    app.state.pulse = Pulse(held)
     problems.install(app)
-    for module in (webhooks, health, api, figures):
-        app.include_router(module.router)
+    for router in (webhooks.router, health.router, api.router, figures.router, *dashboard.routers()):
+        app.include_router(router)
     return app

@@ -17,6 +17,7 @@ class RunSummary(BaseModel):
     id: str = Field(examples=[_RUN])
     flow: str = Field(examples=["deal-to-invoice"])
     key: str = Field(examples=["812"])
+    label: str | None = Field(description="what people call it; null before its record is read", examples=["Roof"])
     status: str = Field(examples=["dead"])
     leg: str | None = Field(description="where it stands or stopped", examples=["invoice"])
     connection: str | None = Field(
@@ -33,6 +34,7 @@ class RunSummary(BaseModel):
     replay_of: str | None = Field(examples=[None])
     trace_id: str | None = Field(examples=["0a14381c0c94a19f263707fa699d3792"])
     payload_removed_at: datetime | None = Field(examples=[None])
+    dismissed: bool = Field(description="a person has said that nothing more is to be done about it")
 
 
 class RunPage(BaseModel):
@@ -79,7 +81,7 @@ class FlowOverview(BaseModel):
 
 
 class Needing(BaseModel):
-    """Runs that need a person: held, in doubt, waiting for approval, or dead and not replayed."""
+    """Runs that need a person: held, in doubt, waiting for approval, or failed and neither replayed nor dismissed."""
 
     total: int = Field(examples=[2])
     items: list[RunSummary] = Field(description="the oldest of them first")

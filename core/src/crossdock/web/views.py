@@ -29,6 +29,7 @@ def summary(row: RunRow) -> dict[str, Any]:
         "key": row.key,
         "status": row.status,
         "leg": row.leg,
+        "label": row.label,
         "connection": row.stopped_connection,
         "error": shown_error(row.error),
         "created_at": row.created_at,
@@ -39,6 +40,7 @@ def summary(row: RunRow) -> dict[str, Any]:
         "replay_of": row.replay_of,
         "trace_id": RunTrace.decode(row.trace).hex if row.trace else None,
         "payload_removed_at": row.emptied_at,
+        "dismissed": row.dismissed,
     }
 
 
@@ -84,6 +86,8 @@ async def detail(journal: Journal, programs: Programs, run_id: str) -> dict[str,
         "replayed_by": replay.id if replay else None,
         "origin": _origin(run),
         "takeovers": row.takeovers,
+        "edits": list(run.edits),
+        "records": run.records,
         "event": None
         if event is None
         else {

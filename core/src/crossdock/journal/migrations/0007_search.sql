@@ -4,7 +4,11 @@ ALTER TABLE runs ADD COLUMN stopped_connection TEXT NOT NULL DEFAULT '';
 ALTER TABLE runs ADD COLUMN error_kind TEXT NOT NULL DEFAULT '';
 -- It has an error, waits for a connection, or needs a person.
 ALTER TABLE runs ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0 CHECK (stopped IN (0, 1));
--- It is held, in doubt, waits for approval, or is dead and has no replay.
+-- A person has said that nothing more is to be done about it.
+ALTER TABLE runs ADD COLUMN dismissed INTEGER NOT NULL DEFAULT 0 CHECK (dismissed IN (0, 1));
+-- What people call it, such as the deal's title; it goes with the payload.
+ALTER TABLE runs ADD COLUMN label TEXT;
+-- It is held, in doubt or waits for approval; or it is dead or rolled back, and neither replayed nor dismissed.
 ALTER TABLE runs ADD COLUMN needs_person INTEGER NOT NULL DEFAULT 0 CHECK (needs_person IN (0, 1));
 
 DROP TRIGGER runs_final;
@@ -21,14 +25,14 @@ UPDATE runs SET
                     WHEN json_valid(error) THEN CAST(COALESCE(json_extract(error, '$.kind'), '') AS TEXT)
                     ELSE 'damaged' END,
   needs_person = status IN ('held', 'in_doubt')
-    OR (status = 'dead' AND NOT EXISTS (SELECT 1 FROM runs AS replay WHERE replay.replay_of = runs.id)),
+    OR (status IN ('dead', 'rolled_back') AND NOT EXISTS (SELECT 1 FROM runs AS replay WHERE replay.replay_of = runs.id)),
   stopped = 1
-WHERE error IS NOT NULL OR stopped_connection <> '' OR status IN ('held', 'in_doubt', 'dead');
+WHERE error IS NOT NULL OR stopped_connection <> '' OR status IN ('held', 'in_doubt', 'dead', 'rolled_back');
 
--- How far its spans have been told may still be noted, that it is replayed, and its payload be removed.
+-- How far its spans have been told may still be noted, that it is replayed or dismissed, and its payload be removed.
 CREATE TRIGGER runs_final BEFORE UPDATE ON runs
 WHEN OLD.ended_at IS NOT NULL AND NEW.told = OLD.told AND NEW.emptied_at IS OLD.emptied_at
-  AND NEW.needs_person = OLD.needs_person
+  AND NEW.needs_person = OLD.needs_person AND NEW.dismissed = OLD.dismissed
 BEGIN
   SELECT RAISE(ABORT, 'a run that has ended never changes');
 END;

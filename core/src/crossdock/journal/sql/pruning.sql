@@ -16,7 +16,7 @@ DELETE FROM steps WHERE run_no = ?;
 DELETE FROM documents WHERE run_no = ?;
 
 -- name: empty_run
-UPDATE runs SET error = :error, emptied_at = :now WHERE no = :no;
+UPDATE runs SET error = :error, label = NULL, emptied_at = :now WHERE no = :no;
 
 -- name: references_at_the_end
 PRAGMA defer_foreign_keys = ON;

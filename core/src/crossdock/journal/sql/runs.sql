@@ -36,10 +36,10 @@ UPDATE runs SET turn = 0
 WHERE flow = :flow AND key = :key AND turn = 1 AND fence = 0 AND event_seq > :event_seq;
 
 -- name: insert_run
-INSERT INTO runs (id, flow, key, status, event_seq, plan_hash, trace, replay_of, root,
+INSERT INTO runs (id, flow, key, status, event_seq, plan_hash, trace, replay_of, root, label,
                   created_at, updated_at, due_at, turn)
 VALUES (:id, :flow, :key, :status, :event_seq, :plan_hash, :trace, :replay_of, :root,
-        :created_at, :created_at, :due_at,
+        (SELECT label FROM runs WHERE id = :replay_of), :created_at, :created_at, :due_at,
         NOT EXISTS (SELECT 1 FROM runs WHERE flow = :flow AND key = :key AND turn = 1))
 RETURNING no;
 
@@ -78,7 +78,7 @@ UPDATE runs SET step_count = :step_count WHERE no = :no;
 -- A person's step that came in since the claim makes a run that is let go of due at once.
 UPDATE runs
 SET status = :status, error = :error, leg = :leg, waits_for = :waits_for, stopped_connection = :stopped_connection,
-    error_kind = :error_kind, stopped = :stopped, needs_person = :needs_person,
+    error_kind = :error_kind, stopped = :stopped, needs_person = :needs_person, label = COALESCE(:label, label),
     due_at = CASE WHEN :ended THEN NULL
                   WHEN :freed AND nudged THEN MIN(COALESCE(:due_at, :now), :now)
                   ELSE :due_at END,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crossdock.cli.story import error_text, told
+from crossdock.timeline import error_text, told
 
 
 def run(*steps: tuple[str, str | None, str, dict[str, Any]]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def test_undoing_says_what_was_touched_and_what_was_kept() -> None:
         "undone 1",
         "left 2 as it was",
         "kept 3: another run uses it (r9)",
-        "rolled_back; a person is told",
+        "rolled back; a person is told",
     ]
 
 

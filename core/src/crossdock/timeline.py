@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import zip_longest
@@ -21,6 +21,9 @@ class Line:
     leg: str
     text: str
     bad: bool = False
+    step: Shown | None = None
+    """The checkpoint that it tells of; None for the event."""
+    attempt: int = 0
 
 
 def told(run: Shown) -> list[Line]:
@@ -32,8 +35,8 @@ def _lines(run: Shown) -> Iterator[Line]:
     event = run.get("event")
     begin = datetime.fromisoformat((event or {}).get("received_at") or run["created_at"])
 
-    def line(at: str, leg: str | None, text: str, *, bad: bool = False) -> Line:
-        return Line(at, (datetime.fromisoformat(at) - begin).total_seconds(), leg or "", text, bad)
+    def line(at: str, leg: str | None, text: str, *, bad: bool = False, **more: Any) -> Line:
+        return Line(at, (datetime.fromisoformat(at) - begin).total_seconds(), leg or "", text, bad, **more)
 
     if event:
         yield line(event["received_at"], None, f"{event['connection']} told of {event['type']} {event['subject']}")
@@ -45,7 +48,8 @@ def _lines(run: Shown) -> Iterator[Line]:
         if step["phase"] == "intent" and _settles(following, step):
             continue
         attempt = tries[step["leg"]] if step["kind"] == "apply" else 0
-        yield line(step["at"], step["leg"], sentence(step, attempt), bad=step["phase"] in ("failed", "dead", "intent"))
+        bad = step["phase"] in ("failed", "dead", "intent")
+        yield line(step["at"], step["leg"], sentence(step, attempt), bad=bad, step=step, attempt=attempt)
 
 
 def _settles(following: Shown | None, intent: Shown) -> bool:
@@ -130,8 +134,21 @@ def _seen(exists: str | None) -> str:
     return "it is not there" if exists is None else f"it is there, {exists}"
 
 
+def _changes(edits: Sequence[Shown]) -> str:
+    return ", ".join(f"{edit['path']}: {_short(edit['before'])} → {_short(edit['after'])}" for edit in edits)
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _person(data: Shown) -> str:
+    return str(data.get("by") or "a person")
+
+
 def _told(phase: str, data: Shown) -> str:
-    return f"{phase}{'; a person is told' if data.get('alert') else ''}"
+    return f"{phase.replace('_', ' ')}{'; a person is told' if data.get('alert') else ''}"
 
 
 _TELLERS = {
@@ -143,9 +160,10 @@ _TELLERS = {
     "recover": _recovered,
     "undo": _undone,
     "inherit": _inherited,
-    "cancel": lambda *_: "a person cancels it",
-    "resolve": lambda _, data: f"a person has looked: {_seen(data.get('exists'))}",
-    "resume": lambda *_: "a person lets it go on",
+    "cancel": lambda _, data: f"{_person(data)} cancels it",
+    "resolve": lambda _, data: f"{_person(data)} has looked: {_seen(data.get('exists'))}",
+    "edit": lambda _, data: f"{_person(data)} edits {_changes(data.get('edits') or ())}",
+    "resume": lambda _, data: f"{_person(data)} lets it go on",
     "reload": lambda *_: "looked at again with the new configuration",
     "reconnect": lambda _, data: f"{data.get('connection', 'connection:').partition(':')[2]} may be used again",
     "takeover": lambda *_: "its performer vanished; another goes on",

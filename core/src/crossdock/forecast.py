@@ -8,11 +8,12 @@ from typing import Any
 
 from crossdock_sdk import EventSpec, Redactor, jsonio
 from crossdock_sdk.models import valued
+from msgspec.structs import replace as with_
 
 from crossdock.config.compiled import CompiledCheck, CompiledFlow
 from crossdock.mapping import MappingError, Pending, Unknown, Unmapped, unmapped
-from crossdock.planning import Known, PlanError, Scope, plan_run, planned_input, readable
-from crossdock.state import Run
+from crossdock.planning import Known, PlanError, Scope, plan_run, planned_input, readable, visible
+from crossdock.state import Phase, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class Forecast:
     problem: str | None
     follow: str | None = None
     """The flow whose run tells what is `known after origin`."""
+    changed: tuple[str, ...] = ()
+    """Legs that stand, and that would be written otherwise now."""
 
     @property
     def ok(self) -> bool:
@@ -71,9 +74,18 @@ class Forecast:
         )
 
 
-def forecast(flow: CompiledFlow, spec: EventSpec, records: Mapping[str, Any], redactor: Redactor) -> Forecast:
-    """Compute everything from the records alone; no I/O. No secret that `redactor` knows is in the result."""
-    found = _forecast(flow, spec, records)
+def forecast(
+    flow: CompiledFlow,
+    spec: EventSpec,
+    records: Mapping[str, Any],
+    redactor: Redactor,
+    run: Run | None = None,
+) -> Forecast:
+    """Compute everything from the records, and from what stands of `run`; no I/O.
+
+    No secret that `redactor` knows is in the result.
+    """
+    found = _forecast(flow, spec, with_(run or Run(id="", root=""), records=dict(records)))
     text = jsonio.dumps(records).decode()
     if redactor.text(text) != text:
         told = f"{spec.type}: its record contains one of this installation's secrets; change one"
@@ -81,20 +93,20 @@ def forecast(flow: CompiledFlow, spec: EventSpec, records: Mapping[str, Any], re
     return found.masked(redactor)
 
 
-def _forecast(flow: CompiledFlow, spec: EventSpec, records: Mapping[str, Any]) -> Forecast:
-    known, run = Known(flow, spec), Run(id="", root="", records=dict(records))
+def _forecast(flow: CompiledFlow, spec: EventSpec, run: Run) -> Forecast:
+    known = Known(flow, spec)
     scope = known.records(run)
     left = tuple(unmapped(scope, spec.records, flow.reads, flow.flow.ignore))
-    legs = tuple(_leg(flow, leg.name, scope) for leg in flow.flow.legs)
+    legs = tuple(_leg(flow, leg.name, scope, run) for leg in flow.flow.legs)
     checks = tuple(_check(check, scope) for check in flow.checks)
     try:
-        plan_run(known, run)
+        planned = plan_run(known, run)
     except PlanError as error:
         return Forecast(flow.flow.name, legs, checks, left, str(error), flow.flow.follow)
-    return Forecast(flow.flow.name, legs, checks, left, None, flow.flow.follow)
+    return Forecast(flow.flow.name, legs, checks, left, None, flow.flow.follow, planned.changed)
 
 
-def _leg(flow: CompiledFlow, name: str, scope: Scope) -> LegForecast:
+def _leg(flow: CompiledFlow, name: str, scope: Scope, run: Run) -> LegForecast:
     leg = flow.legs[name]
     if not leg.leg.enabled:
         return LegForecast(name, leg.leg.do, enabled=False)
@@ -103,7 +115,9 @@ def _leg(flow: CompiledFlow, name: str, scope: Scope) -> LegForecast:
     except PlanError as error:
         scope[name] = Pending({}, after=name)
         return LegForecast(name, leg.leg.do, enabled=True, error=str(error))
-    scope[name] = Pending(data, after=name)
+    state = run.leg(name)
+    receipt = state.receipt if state.phase is Phase.APPLIED else None
+    scope[name] = {**data, **visible(receipt)} if receipt else Pending(data, after=name)
     return LegForecast(name, leg.leg.do, enabled=True, input=readable(data))
 
 

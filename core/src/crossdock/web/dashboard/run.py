@@ -1,0 +1,150 @@
+"""One run: what is wrong, what stands, what happened; and what a person can do about it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form
+from starlette.responses import Response
+
+from crossdock.config.compiled import CompiledFlow
+from crossdock.operations import REPLAYABLE, RESUMABLE
+from crossdock.program import ProgramError
+from crossdock.state import FINAL
+from crossdock.telemetry.story import story
+from crossdock.web import views
+from crossdock.web.dashboard.charts import waterfall
+from crossdock.web.dashboard.desk import Desk, Sitting, back, plain
+from crossdock.web.dashboard.stages import Stage
+from crossdock.web.dashboard.story import cause, entries, span_of
+from crossdock.web.dashboard.words import STATUSES
+
+router = APIRouter(include_in_schema=False)
+
+_DRAWN = 120
+"""Steps in the waterfall at most; a run that was tried for days has thousands."""
+_ACTS = 20
+
+
+@router.get("/runs/{run}")
+async def show_run(desk: Sitting, run: str, refused: str = "") -> Response:
+    journal, programs = desk.runtime.journal, desk.runtime.programs
+    found = await views.detail(journal, programs, run)
+    row = await journal.run(run)
+    if found is None or row is None:
+        return await desk.missing(f"There is no run {run}.")
+    shown = plain(found)
+    _name_what_is_under_way(shown)
+    flow = await _flow(desk, row.plan_hash)
+    in_force = _in_force(desk, row.flow, row.plan_hash)
+    start, end = span_of(shown)
+    spans = story(await journal.steps(run), start)[-_DRAWN:]
+    acts = await journal.audit.page(kind="run", subject=run, limit=_ACTS)
+    return await desk.show(
+        "run.html",
+        run=shown,
+        title=title_of(shown),
+        meaning=STATUSES.get(shown["status"], ""),
+        cause=cause(shown, flow, desk.runtime.loaded if in_force else None),
+        stages=_stages(shown, flow),
+        entries=entries(shown),
+        picture=waterfall(spans, start, max(end, start + timedelta(milliseconds=1))) if spans else None,
+        took=end - start if shown["ended_at"] else None,
+        plan=row.plan_hash,
+        in_force=in_force,
+        acts=acts.items,
+        can=_can(shown),
+        doubtful=[leg["leg"] for leg in shown["legs"] if leg["state"] == "in doubt" and shown["status"] == "in_doubt"],
+        refused=refused[:400],
+        live=f"/live?run={run}",
+    )
+
+
+@router.post("/runs/{run}/replay")
+async def replay(desk: Sitting, run: str, why: Annotated[str, Form()] = "") -> Response:
+    row = await desk.runtime.journal.run(run)
+    flow = desk.runtime.loaded.flows.get(row.flow) if row else None
+    plan = flow.plan_hash if flow else None
+    return await desk.act(
+        run,
+        lambda operations: operations.replay(run, plan, why=why.strip() or None),
+        lambda new: "It goes on." if new.id == run else "This run was queued as a replay.",
+    )
+
+
+@router.post("/runs/{run}/cancel")
+async def cancel(desk: Sitting, run: str, why: Annotated[str, Form()] = "") -> Response:
+    return await desk.act(
+        run,
+        lambda operations: operations.cancel(run, why=why.strip() or None),
+        lambda _: "It is being cancelled; what it wrote is taken back.",
+    )
+
+
+@router.post("/runs/{run}/resolve")
+async def resolve(
+    desk: Sitting,
+    run: str,
+    leg: Annotated[str, Form()],
+    seen: Annotated[str, Form()],
+    exists: Annotated[str, Form()] = "",
+    why: Annotated[str, Form()] = "",
+) -> Response:
+    there = exists.strip()
+    if seen == "there" and not there:
+        return back(f"/runs/{run}", refused="Give the vendor's id of what is there, as its own page shows it.")
+    return await desk.act(
+        run,
+        lambda operations: operations.resolve(run, leg, there if seen == "there" else None, why=why.strip() or None),
+        lambda _: f"Noted what you saw; the run goes on from {leg}.",
+    )
+
+
+def _name_what_is_under_way(run: dict[str, Any]) -> None:
+    """A write whose reply is still to come is no doubt while somebody waits for it."""
+    for leg in run["legs"] if run["status"] in {"running", "rolling_back"} else ():
+        if leg["state"] == "in doubt":
+            leg["state"] = "under way"
+
+
+async def _flow(desk: Desk, plan_hash: str) -> CompiledFlow | None:
+    """The flow as the run has it; None where what it needs is not installed any more."""
+    try:
+        return (await desk.runtime.programs.get(plan_hash)).compiled
+    except ProgramError:
+        return None
+
+
+def _in_force(desk: Desk, flow: str, plan_hash: str) -> bool:
+    now = desk.runtime.loaded.flows.get(flow)
+    return now is not None and now.plan_hash == plan_hash
+
+
+def _stages(run: dict[str, Any], flow: CompiledFlow | None) -> list[Stage]:
+    """The flow as a row of boxes: the event, then each leg with how it stands."""
+    event = run["event"] or {}
+    actions = {leg.name: leg.leg.do for leg in flow.legs.values()} if flow else {}
+    off = [leg.name for leg in flow.legs.values() if not leg.leg.enabled] if flow else []
+    first = Stage(event.get("type", "event"), event.get("connection", ""), "received", "good")
+    legs = [
+        Stage(leg["leg"], actions.get(leg["leg"], ""), leg["state"], None, leg["id"], leg["url"]) for leg in run["legs"]
+    ]
+    return [first, *legs, *(Stage(name, actions[name], "off") for name in off)]
+
+
+def _can(run: dict[str, Any]) -> dict[str, bool]:
+    status = run["status"]
+    replayable = status in REPLAYABLE and run["replayed_by"] is None and run["payload_removed_at"] is None
+    return {
+        "replay": replayable,
+        "edit": (replayable or status == "held") and run["records"] is not None,
+        "resume": status in RESUMABLE,
+        "cancel": status not in FINAL,
+        "resolve": status == "in_doubt",
+    }
+
+
+def title_of(run: dict[str, Any]) -> str:
+    """What a person calls it."""
+    return str(run["label"] or run["key"])
