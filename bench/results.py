@@ -1,6 +1,6 @@
 """Runs the benches and writes down what they measured, with what was aimed at beside it.
 
-    python bench/results.py [intake flow journal growth start] [--short] [--out FILE] [--peers FILE]
+    python bench/results.py [intake flow journal growth pages start] [--short] [--out FILE] [--peers FILE]
 
 Without names all of them run, one after the other. The full run takes about fifteen minutes and writes
 `bench/RESULTS.md`; `--short` takes about three, stops growing at 100,000 runs, and prints. What peers did is
@@ -117,6 +117,13 @@ def growth(found: Json) -> list[Row]:
     return rows
 
 
+def pages(found: Json) -> list[Row]:
+    at = f"{found['runs']:,} runs"
+    rows = [Row(f"{at}: {name}", times["median_ms"], "ms", aim=50) for name, times in found["reads"].items()]
+    worst = max(times["p99_ms"] for times in found["reads"].values())
+    return [*rows, Row(f"{at}: p99 of the slowest", worst, "ms")]
+
+
 def start(found: Json) -> list[Row]:
     return [
         Row("`crossdock --version`, CPU", found["version_cpu_ms"], "ms", aim=150),
@@ -142,6 +149,7 @@ BENCHES = {
     "flow": Bench("What durability costs a flow", ["--rounds", "5"], ["--flows", "500", "--latency-ms", "0"], flow),
     "journal": Bench("Group commit", ["--seconds", "3"], ["--seconds", "1"], journal),
     "growth": Bench("Growth", ["--rounds", "5"], ["--sizes", "1000,100000", "--flows", "300"], growth),
+    "pages": Bench("Lists and figures", ["--rounds", "50"], ["--runs", "100000", "--rounds", "20"], pages),
     "start": Bench("Start", ["--rounds", "10"], ["--rounds", "5"], start),
 }
 

@@ -60,7 +60,7 @@ async def _fill(home: Path) -> None:
             Checkpoint("undo", "customer", "done", {"id": "58", "touched": True}, AT + timedelta(seconds=3)),
             Checkpoint("end", None, "rolled_back", {"alert": True}, AT + timedelta(seconds=3)),
         ]
-        ended = RunUpdate("rolled_back", error=ERROR, leg="invoice", ended=True)
+        ended = RunUpdate("rolled_back", error=ERROR, leg="invoice", stopped_connection="books", ended=True)
         await journal.checkpoint(claims[FAILED], steps, ended, None)
         done = Checkpoint("end", None, "succeeded", {"alert": False}, AT)
         await journal.checkpoint(claims[OTHER], [done], RunUpdate("succeeded", ended=True), None)
@@ -80,6 +80,20 @@ def test_the_list_can_be_narrowed(cross: Callable[..., Any], journal: Path) -> N
     for narrowed in (("--status", "rolled_back"), ("--key", "k0"), ("--flow", "bill", "--key", "k0")):
         assert [run["id"] for run in cross("runs", "list", *narrowed, "--json").json["items"]] == [FAILED]
     assert cross("runs", "list", "--flow", "other", "--json").json["items"] == []
+    at_books = ("--connection", "books", "--leg", "invoice", "--error", "rejected")
+    assert [run["id"] for run in cross("runs", "list", *at_books, "--json").json["items"]] == [FAILED]
+    both = ("--status", "rolled_back", "--status", "waiting", "--since", "2026-03-01", "--until", "2026-03-02")
+    assert [run["id"] for run in cross("runs", "list", *both, "--json").json["items"]] == [RUNNING, FAILED]
+    assert [run["id"] for run in cross("runs", "list", "--text", FAILED[:9], "--json").json["items"]] == [FAILED]
+    assert [run["id"] for run in cross("runs", "list", "--needs-person", "--json").json["items"]] == [FAILED]
+    for none in (("--until", "2026-03-01"), ("--text", "nobody"), ("--since", "0s")):
+        assert cross("runs", "list", *none, "--json").json["items"] == []
+
+
+def test_a_time_that_is_none_is_wrong_usage(cross: Callable[..., Any], journal: Path) -> None:
+    ran = cross("runs", "list", "--since", "yesterday")
+    assert ran.code == 2
+    assert "--since: 'yesterday' is no instant; write how long ago" in ran.err
 
 
 def test_the_table_shows_status_and_error(cross: Callable[..., Any], journal: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crossdock.journal.base import NewAlert, NewEvent, NewRun, ObjectUse, PayloadRemoved
+from crossdock.indexer import Indexer
+from crossdock.journal.base import NewAlert, NewEvent, NewRun, ObjectUse, PayloadRemoved, RunFilter
 
 SECRET = "Acme-Payload-7f3a"
 CUSTOMER = ObjectUse("books", "customer", "58", "customer")
@@ -60,6 +61,31 @@ async def test_an_event_is_forgotten_when_it_is_old_emptied_and_of_no_run(world:
     assert await journal.forget_events(cutoff()) == 1
     assert await journal.event(gone.row.event_seq) is None
     assert await journal.event(kept.row.event_seq) is not None
+
+
+@pytest.mark.parametrize("how", ["empty", "prune"])
+async def test_words_of_a_payload_go_with_it_and_those_of_receipts_with_the_run(
+    world: Any, cutoff: Any, tmp_path: Path, how: str
+) -> None:
+    journal, word = world.journal, SECRET.casefold().encode()
+    records = {"deal": {"title": f"Title {SECRET}", "organization": {"name": "acme-payload"}}}
+    steps = [world.step("hydrate", None, records=records), world.step(receipt={"id": "4711", "number": "INV-99"})]
+    for number in range(40):
+        await ended(world, f"k{number}", "succeeded", *steps, error={"kind": "x", "message": f"said {SECRET}"})
+    await Indexer(journal).catch_up()
+    assert len((await journal.runs(RunFilter(text=SECRET))).items) == 40
+    await journal.give_back(0)
+    assert files_with(word.decode(), tmp_path) == ["crossdock.db"]
+    world.clock.advance(60)
+    assert await (journal.empty(cutoff()) if how == "empty" else journal.prune(cutoff())) == 40
+    await journal.empty_events(cutoff())
+    assert (await journal.runs(RunFilter(text=SECRET))).items == ()
+    await Indexer(journal).catch_up()
+    assert (await journal.runs(RunFilter(text=SECRET))).items == ()
+    assert len((await journal.runs(RunFilter(text="INV-99"))).items) == (40 if how == "empty" else 0)
+    await journal.give_back(0)
+    for gone in (word.decode(), SECRET, *(["inv-99"] if how == "prune" else [])):
+        assert files_with(gone, tmp_path) == []
 
 
 async def test_an_event_that_started_nothing_loses_its_data_and_is_forgotten_later(world: Any, cutoff: Any) -> None:

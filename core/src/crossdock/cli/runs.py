@@ -55,7 +55,7 @@ def list_(
         str | None, typer.Option(help="Words of the records, receipts or error; a key; or how an id begins.")
     ] = None,
     needs_person: Annotated[
-        bool, typer.Option("--needs-person", help="Only what is held, in doubt, unapproved, or dead and not replayed.")
+        bool, typer.Option("--needs-person", help="Only what waits for a person, or failed and was not seen to.")
     ] = False,
     limit: Annotated[int, typer.Option(help="How many.", min=1, max=500)] = 50,
     cursor: Annotated[str | None, typer.Option(help="Go on where the page before ended.")] = None,

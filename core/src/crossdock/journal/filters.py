@@ -39,7 +39,7 @@ class RunFilter:
     root: str | None = None
     """The first run of a chain of replays; it is one of them."""
     needs_person: bool = False
-    """Held, in doubt, waiting for approval, or dead and not replayed."""
+    """Held, in doubt, waiting for approval, or failed and neither replayed nor dismissed."""
     text: str | None = None
     """Words of the run's records, receipts or error, of which the last may be unfinished; its key; or the first six or
     more characters of its id."""

@@ -12,7 +12,7 @@ from crossdock.journal.statements import load
 from crossdock.journal.words import Query
 
 _SQL = load("listing")
-MOST_EXAMINED = 10_000
+MOST_EXAMINED = 5_000
 """Candidates that one page looks at, at most."""
 _FEW = 500
 """So many are looked at first: of a common word the newest are enough."""

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
+NEEDING = frozenset({"held", "in_doubt", "awaiting_approval", "dead", "rolled_back"})
+"""Statuses in which a run needs a person; an ended one until it is replayed or dismissed."""
+
 
 def connection_wait(name: str) -> str:
     """The `waits_for` of a run that waits until the connection `name` is active again."""

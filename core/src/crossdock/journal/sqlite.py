@@ -25,6 +25,7 @@ from crossdock.journal.migrate import migrate, shipped
 from crossdock.journal.people import People
 from crossdock.journal.polls import SqlitePolls
 from crossdock.journal.rows import (
+    NEEDING,
     Accepted,
     Arrivals,
     Blocked,
@@ -64,6 +65,17 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _stop(update: RunUpdate) -> dict[str, Any]:
+    """What lists of runs that stopped or wait somewhere are made of."""
+    needs_person = update.status in NEEDING
+    return {
+        "stopped_connection": update.stopped_connection or "",
+        "error_kind": str((update.error or {}).get("kind", "")),
+        "stopped": update.error is not None or bool(update.stopped_connection) or needs_person,
+        "needs_person": needs_person,
+    }
 
 
 def utc_now() -> datetime:
@@ -209,7 +221,7 @@ class SqliteJournal:
             "error": None if update.error is None else self._json(update.error),
             "leg": update.leg,
             "waits_for": update.waits_for,
-            "stopped_connection": update.stopped_connection or "",
+            **_stop(update),
             "label": None if update.label is None else self._redact(update.label),
             "fingerprint": update.fingerprint,
             "freed": update.release or update.ended,

@@ -81,7 +81,7 @@ class FlowOverview(BaseModel):
 
 
 class Needing(BaseModel):
-    """Runs that need a person: held, in doubt, waiting for approval, or dead and not replayed."""
+    """Runs that need a person: held, in doubt, waiting for approval, or failed and neither replayed nor dismissed."""
 
     total: int = Field(examples=[2])
     items: list[RunSummary] = Field(description="the oldest of them first")

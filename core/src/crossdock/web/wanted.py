@@ -30,7 +30,8 @@ def wanted_runs(
     replay_of: Annotated[str | None, Query(description="the run that it replays")] = None,
     root: Annotated[str | None, Query(description="the first run of its chain of replays")] = None,
     needs_person: Annotated[
-        bool, Query(description="held, in doubt, waiting for approval, or dead and not replayed")
+        bool,
+        Query(description="held, in doubt, waiting for approval, or failed and neither replayed nor dismissed"),
     ] = False,
     text: Annotated[
         str | None,

@@ -1,26 +1,18 @@
 -- Where a run stopped or waits: the connection of that leg, or of the source while it reads; '' while all goes well.
 ALTER TABLE runs ADD COLUMN stopped_connection TEXT NOT NULL DEFAULT '';
-ALTER TABLE runs ADD COLUMN replayed INTEGER NOT NULL DEFAULT 0 CHECK (replayed IN (0, 1));
+-- '' without an error.
+ALTER TABLE runs ADD COLUMN error_kind TEXT NOT NULL DEFAULT '';
+-- It has an error, waits for a connection, or needs a person.
+ALTER TABLE runs ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0 CHECK (stopped IN (0, 1));
 -- A person has said that nothing more is to be done about it.
 ALTER TABLE runs ADD COLUMN dismissed INTEGER NOT NULL DEFAULT 0 CHECK (dismissed IN (0, 1));
 -- What people call it, such as the deal's title; it goes with the payload.
 ALTER TABLE runs ADD COLUMN label TEXT;
--- An error that cannot be read must not keep its run from being written.
-ALTER TABLE runs ADD COLUMN error_kind TEXT GENERATED ALWAYS AS (
-  CASE WHEN error IS NULL THEN ''
-       WHEN json_valid(error) THEN CAST(COALESCE(json_extract(error, '$.kind'), '') AS TEXT)
-       ELSE 'damaged' END) VIRTUAL;
-ALTER TABLE runs ADD COLUMN stopped_leg TEXT GENERATED ALWAYS AS (COALESCE(leg, '')) VIRTUAL;
-ALTER TABLE runs ADD COLUMN needs_person INTEGER GENERATED ALWAYS AS (
-  status IN ('held', 'in_doubt', 'awaiting_approval')
-  OR (status IN ('dead', 'rolled_back') AND replayed = 0 AND dismissed = 0)) VIRTUAL;
-ALTER TABLE runs ADD COLUMN stopped INTEGER GENERATED ALWAYS AS (
-  error IS NOT NULL OR stopped_connection <> ''
-  OR status IN ('held', 'in_doubt', 'awaiting_approval', 'dead', 'rolled_back')) VIRTUAL;
+-- It is held, in doubt or waits for approval; or it is dead or rolled back, and neither replayed nor dismissed.
+ALTER TABLE runs ADD COLUMN needs_person INTEGER NOT NULL DEFAULT 0 CHECK (needs_person IN (0, 1));
 
 DROP TRIGGER runs_final;
 
-UPDATE runs SET replayed = 1 WHERE id IN (SELECT replay_of FROM runs WHERE replay_of IS NOT NULL);
 UPDATE runs SET stopped_connection = COALESCE(
   CASE WHEN waits_for LIKE 'connection:%' THEN substr(waits_for, 12) END,
   (SELECT substr(leg.value ->> 'do', 1, instr(leg.value ->> 'do', '.') - 1)
@@ -28,19 +20,26 @@ UPDATE runs SET stopped_connection = COALESCE(
    WHERE plans.hash = runs.plan_hash AND leg.value ->> 'name' = runs.leg),
   '')
 WHERE error IS NOT NULL OR waits_for LIKE 'connection:%';
+UPDATE runs SET
+  error_kind = CASE WHEN error IS NULL THEN ''
+                    WHEN json_valid(error) THEN CAST(COALESCE(json_extract(error, '$.kind'), '') AS TEXT)
+                    ELSE 'damaged' END,
+  needs_person = status IN ('held', 'in_doubt')
+    OR (status IN ('dead', 'rolled_back') AND NOT EXISTS (SELECT 1 FROM runs AS replay WHERE replay.replay_of = runs.id)),
+  stopped = 1
+WHERE error IS NOT NULL OR stopped_connection <> '' OR status IN ('held', 'in_doubt', 'dead', 'rolled_back');
 
--- How far its spans have been told may still be noted, that it has been replayed or dismissed, and its payload be
--- removed.
+-- How far its spans have been told may still be noted, that it is replayed or dismissed, and its payload be removed.
 CREATE TRIGGER runs_final BEFORE UPDATE ON runs
 WHEN OLD.ended_at IS NOT NULL AND NEW.told = OLD.told AND NEW.emptied_at IS OLD.emptied_at
-  AND NEW.replayed = OLD.replayed AND NEW.dismissed = OLD.dismissed
+  AND NEW.needs_person = OLD.needs_person AND NEW.dismissed = OLD.dismissed
 BEGIN
   SELECT RAISE(ABORT, 'a run that has ended never changes');
 END;
 
 CREATE TRIGGER runs_replayed AFTER INSERT ON runs WHEN NEW.replay_of IS NOT NULL
 BEGIN
-  UPDATE runs SET replayed = 1 WHERE id = NEW.replay_of AND replayed = 0;
+  UPDATE runs SET needs_person = 0 WHERE id = NEW.replay_of AND needs_person = 1;
 END;
 
 -- Lists are merged from one piece of an index for each status that there is, so that they need no index without it.
@@ -51,7 +50,7 @@ DROP INDEX runs_key;
 CREATE INDEX runs_status ON runs (status, created_at);
 CREATE INDEX runs_flow_status ON runs (flow, status, created_at);
 CREATE INDEX runs_key ON runs (key, created_at);
-CREATE INDEX runs_stopped ON runs (needs_person, flow, status, stopped_connection, error_kind, stopped_leg, created_at)
+CREATE INDEX runs_stopped ON runs (needs_person, flow, status, stopped_connection, error_kind, leg, created_at)
 WHERE stopped = 1;
 CREATE INDEX runs_needing ON runs (created_at) WHERE needs_person = 1;
 
@@ -62,30 +61,31 @@ CREATE TABLE stops (
   status TEXT NOT NULL,
   stopped_connection TEXT NOT NULL,
   error_kind TEXT NOT NULL,
-  stopped_leg TEXT NOT NULL,
+  -- '' for none.
+  leg TEXT NOT NULL,
   runs INTEGER NOT NULL,
-  PRIMARY KEY (needs_person, flow, status, stopped_connection, error_kind, stopped_leg)
+  PRIMARY KEY (needs_person, flow, status, stopped_connection, error_kind, leg)
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO stops (needs_person, flow, status, stopped_connection, error_kind, stopped_leg, runs)
-SELECT needs_person, flow, status, stopped_connection, error_kind, stopped_leg, COUNT(*)
+INSERT INTO stops (needs_person, flow, status, stopped_connection, error_kind, leg, runs)
+SELECT needs_person, flow, status, stopped_connection, error_kind, COALESCE(leg, ''), COUNT(*)
 FROM runs WHERE stopped = 1 GROUP BY 1, 2, 3, 4, 5, 6;
 
 CREATE TRIGGER stops_insert AFTER INSERT ON runs WHEN NEW.stopped = 1
 BEGIN
-  INSERT INTO stops (needs_person, flow, status, stopped_connection, error_kind, stopped_leg, runs)
-  VALUES (NEW.needs_person, NEW.flow, NEW.status, NEW.stopped_connection, NEW.error_kind, NEW.stopped_leg, 1)
+  INSERT INTO stops (needs_person, flow, status, stopped_connection, error_kind, leg, runs)
+  VALUES (NEW.needs_person, NEW.flow, NEW.status, NEW.stopped_connection, NEW.error_kind, COALESCE(NEW.leg, ''), 1)
   ON CONFLICT DO UPDATE SET runs = runs + 1;
 END;
 
-CREATE TRIGGER stops_update AFTER UPDATE OF status, error, leg, stopped_connection, replayed, dismissed ON runs
+CREATE TRIGGER stops_update AFTER UPDATE OF status, error_kind, leg, stopped_connection, needs_person ON runs
 WHEN OLD.stopped = 1 OR NEW.stopped = 1
 BEGIN
   UPDATE stops SET runs = runs - 1
   WHERE OLD.stopped = 1 AND needs_person = OLD.needs_person AND flow = OLD.flow AND status = OLD.status
-    AND stopped_connection = OLD.stopped_connection AND error_kind = OLD.error_kind AND stopped_leg = OLD.stopped_leg;
-  INSERT INTO stops (needs_person, flow, status, stopped_connection, error_kind, stopped_leg, runs)
-  SELECT NEW.needs_person, NEW.flow, NEW.status, NEW.stopped_connection, NEW.error_kind, NEW.stopped_leg, 1
+    AND stopped_connection = OLD.stopped_connection AND error_kind = OLD.error_kind AND leg = COALESCE(OLD.leg, '');
+  INSERT INTO stops (needs_person, flow, status, stopped_connection, error_kind, leg, runs)
+  SELECT NEW.needs_person, NEW.flow, NEW.status, NEW.stopped_connection, NEW.error_kind, COALESCE(NEW.leg, ''), 1
   WHERE NEW.stopped = 1
   ON CONFLICT DO UPDATE SET runs = runs + 1;
 END;
@@ -94,7 +94,7 @@ CREATE TRIGGER stops_delete AFTER DELETE ON runs WHEN OLD.stopped = 1
 BEGIN
   UPDATE stops SET runs = runs - 1
   WHERE needs_person = OLD.needs_person AND flow = OLD.flow AND status = OLD.status
-    AND stopped_connection = OLD.stopped_connection AND error_kind = OLD.error_kind AND stopped_leg = OLD.stopped_leg;
+    AND stopped_connection = OLD.stopped_connection AND error_kind = OLD.error_kind AND leg = COALESCE(OLD.leg, '');
 END;
 
 -- Which runs have changed, in the order of the commits. The newest row is never removed, so that numbers only rise.
@@ -109,11 +109,10 @@ BEGIN
 END;
 
 CREATE TRIGGER changes_update
-AFTER UPDATE OF status, step_count, error, leg, waits_for, due_at, turn, emptied_at, replayed, dismissed ON runs
+AFTER UPDATE OF status, step_count, error, leg, waits_for, due_at, turn, emptied_at, needs_person ON runs
 WHEN OLD.step_count <> NEW.step_count OR OLD.status <> NEW.status OR OLD.error IS NOT NEW.error
   OR OLD.leg IS NOT NEW.leg OR OLD.waits_for IS NOT NEW.waits_for OR OLD.due_at IS NOT NEW.due_at
-  OR OLD.turn <> NEW.turn OR OLD.emptied_at IS NOT NEW.emptied_at OR OLD.replayed <> NEW.replayed
-  OR OLD.dismissed <> NEW.dismissed
+  OR OLD.turn <> NEW.turn OR OLD.emptied_at IS NOT NEW.emptied_at OR OLD.needs_person <> NEW.needs_person
 BEGIN
   INSERT INTO changes (run_no) VALUES (NEW.no);
 END;

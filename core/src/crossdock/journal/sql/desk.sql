@@ -79,4 +79,4 @@ INSERT INTO meta (name, value) VALUES ('probed_at', CAST(:now AS BLOB))
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
 -- name: dismiss
-UPDATE runs SET dismissed = 1 WHERE id = ? AND needs_person = 1 AND ended_at IS NOT NULL RETURNING 1;
+UPDATE runs SET dismissed = 1, needs_person = 0 WHERE id = ? AND needs_person = 1 AND ended_at IS NOT NULL RETURNING 1;

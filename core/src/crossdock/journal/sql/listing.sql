@@ -33,11 +33,11 @@ ORDER BY runs.created_at DESC, runs.no DESC;
 -- No more arms than a page has rows can have one of its rows: those whose newest runs are the newest.
 WITH arms AS MATERIALIZED (
   SELECT first.* FROM (
-    SELECT needs_person, flow, status, stopped_connection, error_kind, stopped_leg,
+    SELECT needs_person, flow, status, stopped_connection, error_kind, leg,
            (SELECT r.no FROM runs AS r INDEXED BY runs_stopped
             WHERE r.stopped = 1 AND r.needs_person = stops.needs_person AND r.flow = stops.flow
               AND r.status = stops.status AND r.stopped_connection = stops.stopped_connection
-              AND r.error_kind = stops.error_kind AND r.stopped_leg = stops.stopped_leg
+              AND r.error_kind = stops.error_kind AND r.leg IS nullif(stops.leg, '')
               AND r.created_at >= :since AND r.created_at <= :newest AND (r.created_at < :at OR r.no < :no)
             ORDER BY r.created_at DESC, r.no DESC LIMIT 1) AS newest_no
     FROM stops
@@ -47,7 +47,7 @@ WITH arms AS MATERIALIZED (
       AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
       AND (:connection IS NULL OR stopped_connection = :connection)
       AND (:error_kind IS NULL OR error_kind = :error_kind)
-      AND (:leg IS NULL OR stopped_leg = :leg)
+      AND (:leg IS NULL OR leg = :leg)
   ) AS first CROSS JOIN runs ON runs.no = first.newest_no
   ORDER BY runs.created_at DESC, runs.no DESC LIMIT :limit
 )
@@ -56,7 +56,7 @@ SELECT runs.* FROM (
   WHERE runs.no IN (SELECT r.no FROM runs AS r INDEXED BY runs_stopped
                     WHERE r.stopped = 1 AND r.needs_person = arms.needs_person AND r.flow = arms.flow
                       AND r.status = arms.status AND r.stopped_connection = arms.stopped_connection
-                      AND r.error_kind = arms.error_kind AND r.stopped_leg = arms.stopped_leg
+                      AND r.error_kind = arms.error_kind AND r.leg IS nullif(arms.leg, '')
                       AND r.created_at >= :since AND r.created_at <= :newest AND (r.created_at < :at OR r.no < :no)
                     ORDER BY r.created_at DESC, r.no DESC LIMIT :limit)
   ORDER BY runs.created_at DESC, runs.no DESC LIMIT :limit
@@ -111,7 +111,7 @@ WHERE (:flow IS NULL OR runs.flow = :flow)
   AND (:key IS NULL OR runs.key = :key)
   AND (:connection IS NULL OR (runs.stopped = 1 AND runs.stopped_connection = :connection))
   AND (:error_kind IS NULL OR (runs.stopped = 1 AND runs.error_kind = :error_kind))
-  AND (:leg IS NULL OR (runs.stopped = 1 AND runs.stopped_leg = :leg))
+  AND (:leg IS NULL OR (runs.stopped = 1 AND COALESCE(runs.leg, '') = :leg))
   AND (:needs_person IS NULL OR runs.needs_person = :needs_person)
   AND (:replay_of IS NULL OR runs.replay_of = :replay_of)
   AND (:root IS NULL OR runs.root = :root)

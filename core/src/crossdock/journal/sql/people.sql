@@ -24,7 +24,7 @@ SELECT * FROM people WHERE name = ?;
 SELECT * FROM people ORDER BY name;
 
 -- name: guarded
-SELECT EXISTS (SELECT 1 FROM people WHERE disabled_at IS NULL);
+SELECT EXISTS (SELECT 1 FROM people);
 
 -- name: put_token
 INSERT INTO access_tokens (id, name, hash, role, created_by, created_at, expires_at)

@@ -78,7 +78,7 @@ UPDATE runs SET step_count = :step_count WHERE no = :no;
 -- A person's step that came in since the claim makes a run that is let go of due at once.
 UPDATE runs
 SET status = :status, error = :error, leg = :leg, waits_for = :waits_for, stopped_connection = :stopped_connection,
-    label = COALESCE(:label, label),
+    error_kind = :error_kind, stopped = :stopped, needs_person = :needs_person, label = COALESCE(:label, label),
     due_at = CASE WHEN :ended THEN NULL
                   WHEN :freed AND nudged THEN MIN(COALESCE(:due_at, :now), :now)
                   ELSE :due_at END,
