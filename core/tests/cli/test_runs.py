@@ -243,6 +243,6 @@ async def test_a_server_gives_the_same_answers(
             assert (await far.list({"key": "k0"}))["items"] == (await near.list({"key": "k0"}))["items"]
             replay = await far.replay(FAILED, {"edits": [], "why": None, "reread": False})
             assert replay["replay_of"] == FAILED
-        with pytest.raises(Exception, match="admin token"):
+        with pytest.raises(Exception, match="give a token"):
             async with open_desk(settings.model_copy(update={"admin_token": None}), url) as shut:
                 await shut.list({})

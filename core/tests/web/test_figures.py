@@ -41,7 +41,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
             at[0] += timedelta(hours=1)
         await Indexer(journal).catch_up()
         app = FastAPI()
-        app.state.crossdock = SimpleNamespace(settings=Settings(), journal=journal, now=lambda: NOW)
+        app.state.crossdock = SimpleNamespace(settings=Settings(), journal=journal, now=lambda: NOW, form_token="x")
         problems.install(app)
         app.include_router(api.router)
         app.include_router(figures.router)
