@@ -80,7 +80,7 @@ class Links:
     public_url: str | None = None
 
     def run(self, run_id: str) -> dict[str, str]:
-        return {"Run": f"{self.public_url}/api/v1/runs/{run_id}"} if self.public_url else {}
+        return {"Run": f"{self.public_url}/runs/{run_id}"} if self.public_url else {}
 
 
 def run_alert(program: Program, row: RunRow, run: Run, status: Status, now: datetime, links: Links) -> Alert:

@@ -160,7 +160,7 @@ def _why_approve(flow: CompiledFlow, scope: Scope) -> str | None:
         said = f"approve: {approve.when.strip()} is {_shown(wanted)}, and must be true or false"
         raise PlanError(said, field=approve.when)
     # What is not known yet may be so, and nobody has said that it is not.
-    return None if wanted is False else approve.when.strip()
+    return None if wanted is False else approve.when.strip().removeprefix("{{").removesuffix("}}").strip()
 
 
 def _inputs(

@@ -1,0 +1,92 @@
+"""From an alert at 9:02 to a mended run: what whoever is on call does, in a real browser over a real server."""
+
+from __future__ import annotations
+
+import re
+
+from firm import Firm
+from playwright.async_api import expect
+from visitor import Visitor
+
+BAD = ({"code": "NO-SUCH-SKU", "name": "Consulting", "quantity": 2, "unit_price": "49.00"},)
+
+
+async def test_from_the_alert_to_an_edited_replay_that_succeeds(firm: Firm, visitor: Visitor) -> None:
+    await firm.server.start()
+    await firm.win("Rollout Blue Harbour", customer="Blue Harbour", lines=BAD)
+    [message] = await firm.told()
+    link = re.search(rf"{firm.server.url}/runs/\w+", str(message["blocks"]))
+    assert link, message
+    page = visitor.page
+    await visitor.go(link[0])
+    await visitor.sees("rolled back")
+    cause = page.get_by_role("region", name="invoice stopped it")
+    await expect(cause).to_contain_text("SKU 'NO-SUCH-SKU': no item in QuickBooks has it")
+    await expect(cause).to_contain_text("invoice.lines.*.sku = {{ product.code }}")
+    await expect(cause).to_contain_text(re.compile(r"crossdock\.yaml:\d+"))
+    await expect(page.locator("#payload-text")).to_contain_text('"sku": "NO-SUCH-SKU"')
+    await visitor.press("Edit and replay", "link")
+    await page.get_by_label("deal.products.0.code").fill("CONSULT-DAY")
+    await page.get_by_label("Why").fill("mistyped in the CRM")
+    await visitor.press("Show what it would write")
+    await expect(page.get_by_role("status")).to_contain_text("Nothing stands in its way")
+    assert len(firm.invoices) == 0
+    await visitor.press("Replay with these changes")
+    await visitor.sees("succeeded")
+    [invoice] = firm.invoices
+    assert [line["SalesItemLineDetail"]["ItemRef"]["name"] for line in invoice["Line"] if "SalesItemLineDetail" in line]
+    await visitor.go("/audit")
+    await expect(page.locator("main")).to_contain_text("mistyped in the CRM")
+    await visitor.go("/")
+    await expect(page.locator("main")).to_contain_text("Nothing waits for a person.")
+
+
+async def test_a_supervised_run_is_approved_and_another_turned_down(firm: Firm, visitor: Visitor) -> None:
+    firm.flow["approve"] = "always"
+    firm.write()
+    await firm.server.start()
+    page = visitor.page
+    await firm.win("Yes", customer="Yes Ltd")
+    await firm.until(lambda runs: [run["status"] for run in runs] == ["awaiting_approval"])
+    await visitor.go("/")
+    await page.get_by_role("link", name="Yes", exact=True).click()
+    asked = page.get_by_role("region", name="Waits for your yes")
+    await expect(asked).to_contain_text("books.invoice.create")
+    await expect(asked).to_contain_text("known after customer")
+    assert firm.customers() == []
+    await visitor.press("Approve")
+    await visitor.sees("succeeded")
+    await firm.win("No", customer="No Ltd")
+    await firm.until(lambda runs: runs[0]["status"] == "awaiting_approval")
+    await visitor.go("/runs?status=awaiting_approval")
+    await page.get_by_role("link", name="No", exact=True).click()
+    await page.get_by_label("Why").fill("wrong customer")
+    await visitor.press("Reject")
+    await visitor.sees("cancelled")
+    assert firm.customers("No Ltd") == []
+
+
+async def test_a_page_that_is_open_tells_what_happens_next(firm: Firm, visitor: Visitor) -> None:
+    await firm.server.start()
+    await visitor.go("/runs")
+    await expect(visitor.page.locator("main")).to_contain_text("No run matches.")
+    await expect(visitor.page.locator(".live")).to_have_text("live")
+    await visitor.page.get_by_label("Search").fill("half typed")
+    for number in range(6):
+        await firm.win(f"Deal {number}", customer=f"Customer {number}")
+    await firm.ended(6)
+    await expect(visitor.page.locator("tbody .badge.good")).to_have_count(6)
+    await expect(visitor.page.get_by_label("Search")).to_have_value("half typed")
+
+
+async def test_what_nobody_will_replay_is_dismissed(firm: Firm, visitor: Visitor) -> None:
+    await firm.server.start()
+    await firm.win("Value differs", customer="Penny", value="999.00")
+    await firm.until(lambda runs: [run["status"] for run in runs] == ["dead"])
+    await visitor.go("/runs?needs_person=1")
+    await visitor.press("Value differs", "link")
+    await expect(visitor.page.locator("main")).to_contain_text("invoice total and deal value differ")
+    await visitor.press("Dismiss")
+    await expect(visitor.page.get_by_role("status")).to_contain_text("needs nobody any more")
+    await visitor.go("/")
+    await expect(visitor.page.locator("main")).to_contain_text("Nothing waits for a person.")
