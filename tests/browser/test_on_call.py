@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from firm import Firm
@@ -90,3 +91,48 @@ async def test_what_nobody_will_replay_is_dismissed(firm: Firm, visitor: Visitor
     await expect(visitor.page.get_by_role("status")).to_contain_text("needs nobody any more")
     await visitor.go("/")
     await expect(visitor.page.locator("main")).to_contain_text("Nothing waits for a person.")
+
+
+async def test_two_hundred_dead_runs_are_replayed_with_a_progress_bar(firm: Firm, visitor: Visitor) -> None:
+    number = int(os.environ.get("CROSSDOCK_TEST_BULK", "40"))
+    await firm.server.start()
+    for one in range(number):
+        await firm.win(f"Deal {one}", customer=f"Customer {one % 7}", value="999.00")
+    await firm.until(lambda runs: len(runs) == number and {run["status"] for run in runs} == {"dead"})
+    firm.flow["checks"] = []
+    firm.write()
+    await firm.until(lambda _: "the routing file is reloaded" in firm.server.log)
+    page = visitor.page
+    await visitor.go("/runs?status=dead")
+    await visitor.press("Act on all that match…", "link")
+    await expect(page.get_by_role("heading", name=f"{number} runs")).to_be_visible()
+    await page.get_by_label("Runs a second").fill("20")
+    await page.get_by_label("Why").fill("the check was wrong")
+    await visitor.press(f"Replay {number} runs")
+    bar = page.get_by_role("progressbar")
+    await expect(bar).to_have_attribute("max", str(number))
+    await expect(page.locator("#well")).to_have_text(str(number), timeout=120_000)
+    await expect(page.locator("h1 + .badge")).to_have_text("done")
+    assert len(firm.invoices) == number
+    await visitor.go("/")
+    await expect(page.locator("main")).to_contain_text("Nothing waits for a person.")
+
+
+async def test_those_that_are_picked_are_acted_on(firm: Firm, visitor: Visitor) -> None:
+    await firm.server.start()
+    for one in range(3):
+        await firm.win(f"Deal {one}", customer="Penny", value="999.00")
+    await firm.until(lambda runs: len(runs) == 3 and {run["status"] for run in runs} == {"dead"})
+    page = visitor.page
+    await visitor.go("/runs")
+    await expect(page.get_by_role("button", name="Act on the selected…")).to_be_disabled()
+    for box in (await page.locator("tbody input[type=checkbox]").all())[:2]:
+        await box.check()
+    await expect(page.locator("[data-picked]")).to_have_text("2 selected")
+    await visitor.press("Act on the selected…")
+    await page.locator("select[name=action]").select_option("dismiss")
+    await visitor.press("Look again")
+    await visitor.press("Dismiss 2 runs")
+    await expect(page.locator("#well")).to_have_text("2", timeout=20_000)
+    await visitor.go("/")
+    await expect(page.locator("#attention")).to_contain_text("1")

@@ -87,6 +87,7 @@ class Keeper:
         await journal.forget_alerts(payloads_before)
         await journal.forget_endings(now)
         await journal.hooks.forget(now - UNFINISHED)
+        await journal.bulk.forget(payloads_before)
         await journal.people.forget(now - SESSION_IDLE, now - SESSION, now - REFUSED)
         return Pruned(payloads, runs, events, await journal.give_back(spare))
 

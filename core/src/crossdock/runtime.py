@@ -17,6 +17,7 @@ from crossdock_sdk.contracts.connection import secrets_of
 
 from crossdock import __version__
 from crossdock.alerts import Courier, Links
+from crossdock.bulk import BulkWorker
 from crossdock.calling import Caller
 from crossdock.circuits import Circuits
 from crossdock.config.load import Loaded, load
@@ -90,6 +91,7 @@ class Crossdock:
         await self.assemble()
         await self.runner.start()
         await self.poller.start()
+        self._spawn(self._bulk_worker().work())
         self._spawn(self._retain())
         self._spawn(self.indexer.work())
         if self.settings.watch:
@@ -159,6 +161,13 @@ class Crossdock:
         await self._put_in_force(loaded)
         self.indexer = Indexer(self.journal)
         self.keeper = Keeper(self.journal, lambda: self.loaded.routing.retention, self.now)
+
+    def _bulk_worker(self) -> BulkWorker:
+        def plan_of(flow: str) -> str | None:
+            compiled = self.loaded.flows.get(flow)
+            return compiled.plan_hash if compiled else None
+
+        return BulkWorker(self.journal, plan_of, self.runner.wake, self.now, self.rng, self.runner.owner)
 
     async def stop(self) -> None:
         """Finish the steps in hand, give back the rest, close everything."""

@@ -49,6 +49,14 @@ class Desk(Protocol):
 
     async def dismiss(self, run: str, why: str | None) -> Shown: ...
 
+    async def preview_bulk(self, asked: Shown) -> Shown: ...
+
+    async def begin_bulk(self, asked: Shown) -> Shown:
+        """A job; a running server works through it."""
+        ...
+
+    async def show_bulk(self, job: str) -> Shown: ...
+
     async def resolve(self, run: str, leg: str, exists: str | None) -> Shown: ...
 
 
@@ -141,6 +149,45 @@ class JournalDesk:
         await self._row(run)
         return await self._act(run, "dismiss", why=why)
 
+    async def preview_bulk(self, asked: Shown) -> Shown:
+        from crossdock.web.views import summary
+
+        found = await self._bulk("prospect", asked)
+        first = [summary(row) for row in found.first]
+        return _plain({"fit": found.fit, "left_out": found.left_out, "first": first, "partial": found.partial})
+
+    async def begin_bulk(self, asked: Shown) -> Shown:
+        job = await self._bulk("begin", asked)
+        return await self.show_bulk(job.id)
+
+    async def show_bulk(self, job: str) -> Shown:
+        from crossdock.web.bulk import described
+
+        found = await self._journal.bulk.get(job)
+        if found is None:
+            raise CommandError(f"no job has the id {job}")
+        return _plain(await described(self._journal, found, troubles=True))
+
+    async def _bulk(self, what: str, asked: Shown) -> Any:
+        from pydantic import ValidationError
+
+        from crossdock.actors import at_terminal
+        from crossdock.bulk import Bulk, BulkError
+        from crossdock.web.bulk import BulkWish, wish_of
+
+        def now() -> datetime:
+            return datetime.now(UTC)
+
+        try:
+            wish = wish_of(BulkWish.model_validate(asked), now())
+            bulk = Bulk(self._journal, at_terminal(getpass.getuser()), now, random.SystemRandom())
+            return await getattr(bulk, what)(wish)
+        except BulkError as error:
+            raise CommandError(str(error)) from None
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise misused(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
     async def resolve(self, run: str, leg: str, exists: str | None) -> Shown:
         await self._row(run)
         return await self._act(run, "resolve", leg, exists)
@@ -208,6 +255,15 @@ class HttpDesk:
 
     async def dismiss(self, run: str, why: str | None) -> Shown:
         return await self._ask("POST", f"/api/v1/runs/{run}/dismiss", body={"why": why})
+
+    async def preview_bulk(self, asked: Shown) -> Shown:
+        return await self._ask("POST", "/api/v1/bulk/preview", body=asked)
+
+    async def begin_bulk(self, asked: Shown) -> Shown:
+        return await self._ask("POST", "/api/v1/bulk", body=asked)
+
+    async def show_bulk(self, job: str) -> Shown:
+        return await self._ask("GET", f"/api/v1/bulk/{job}")
 
     async def resolve(self, run: str, leg: str, exists: str | None) -> Shown:
         return await self._ask("POST", f"/api/v1/runs/{run}/resolve", body={"leg": leg, "exists": exists})

@@ -99,18 +99,37 @@ def show(run: RunId, url: Url = None, config: options.Config = None, json: optio
 
 @app.command()
 def replay(
-    run: RunId,
+    run: Annotated[str | None, typer.Argument(metavar="[ID]", help="The run's id, or the beginning of it.")] = None,
+    filter_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter", metavar="NAME=VALUE", help="Many runs: flow, status, error, since … as `list` has them."
+        ),
+    ] = None,
     edit: Annotated[
         list[str] | None, typer.Option(metavar="PATH=VALUE", help="Change a field, such as deal.products.0.code=SETUP.")
     ] = None,
     why: Why = None,
     reread: Annotated[bool, typer.Option("--reread", help="Read the records anew, also if they were edited.")] = False,
+    cap: Annotated[int, typer.Option(help="Of many: so many at most, the oldest first.", min=1, max=10_000)] = 10_000,
+    pace: Annotated[float, typer.Option(help="Of many: runs a second.", min=0.1, max=50)] = 5.0,
+    stop_after: Annotated[int | None, typer.Option(help="Of many: stop when so many have failed.", min=1)] = None,
+    yes: Yes = False,
     url: Url = None,
     config: options.Config = None,
     json: options.Json = False,
 ) -> None:
     """Run an ended run's event again, or let a stopped run go on. What stands is not made twice."""
     typed = [_edit(one) for one in edit or ()]
+    if filter_:
+        from crossdock.cli.bulk import Many, replay_many
+
+        if run is not None or reread:
+            raise misused("give the id of one run, or --filter for many; --reread goes with one")
+        replay_many(Many(filter_, typed, cap, pace, stop_after, why, yes, json), url, config)
+        return
+    if run is None:
+        raise misused("give the id of a run, or --filter for many, such as --filter status=dead")
     whole, row = _ask(url, config, lambda desk: _replayed(desk, run, typed, {"why": why, "reread": reread}))
     _acted(run, row, "goes on" if row["id"] == whole else f"is queued as {row['id']} ({row['status']})", json)
 

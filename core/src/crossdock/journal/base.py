@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from crossdock.journal.audit import Act, Audit
+from crossdock.journal.bulk import BulkJobs
 from crossdock.journal.errors import (
     AlreadyReplayed,
     InvalidCursor,
@@ -119,6 +120,11 @@ class Journal(Protocol):
     @property
     def index(self) -> Index:
         """The words by which runs are found."""
+        ...
+
+    @property
+    def bulk(self) -> BulkJobs:
+        """What is to be done to many runs."""
         ...
 
     @property

@@ -82,6 +82,7 @@ def run_row(row: sqlite3.Row) -> RunRow:
         known[name] = instant_or_none(known[name])
     known["stopped_connection"] = known["stopped_connection"] or None
     known["dismissed"] = bool(known["dismissed"])
+    known["needs_person"] = bool(known["needs_person"])
     known["error"] = None if known["error"] is None else _error(known["error"])
     return RunRow(**known)
 

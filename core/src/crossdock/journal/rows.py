@@ -116,6 +116,8 @@ class RunRow:
     """What people call it, such as the deal's title; None before its record is read, and once that is removed."""
     dismissed: bool = False
     """A person has said that nothing more is to be done about it."""
+    needs_person: bool = False
+    """It is held, in doubt or waits for a yes; or it failed, and was neither replayed nor dismissed."""
     emptied_at: datetime | None = None
     """When retention removed what the run was about; its statuses, instants and receipts are still there."""
 

@@ -14,6 +14,7 @@ from crossdock_sdk import jsonio
 
 from crossdock.journal import desk, figures, intake, listing, performing, pruning, reading
 from crossdock.journal.audit import Act, Audit
+from crossdock.journal.bulk import BulkJobs
 from crossdock.journal.codec import JsonText, micros, micros_or_none
 from crossdock.journal.cursors import Cursors
 from crossdock.journal.errors import JournalError
@@ -111,6 +112,7 @@ class SqliteJournal:
         self.index = Index(self._write, self._read, redact)
         self.people = People(self._write, self._read, lambda act: self.audit.row(act))
         self.audit = Audit(self._write, self._read, self._json, lambda: self._cursors)
+        self.bulk = BulkJobs(self._write, self._read, self._json, self.audit)
 
     async def __aenter__(self) -> SqliteJournal:
         await self.open()

@@ -7,7 +7,19 @@ from fastapi import APIRouter
 
 def routers() -> list[APIRouter]:
     """The pages' routes, and those of what they load."""
-    from crossdock.web.dashboard import assets, audit, connections, editing, flows, live, login, overview, run, runs
+    from crossdock.web.dashboard import (
+        assets,
+        audit,
+        bulk,
+        connections,
+        editing,
+        flows,
+        live,
+        login,
+        overview,
+        run,
+        runs,
+    )
 
-    pages = (overview, runs, run, editing, flows, connections, audit)
+    pages = (overview, runs, run, editing, flows, connections, bulk, audit)
     return [module.router for module in (assets, live, login, *pages)]

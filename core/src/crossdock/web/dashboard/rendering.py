@@ -44,6 +44,8 @@ _TONES = {
     "running": "busy",
     "queued": "busy",
     "rolling_back": "busy",
+    "working": "busy",
+    "done": "good",
     "active": "good",
     "paused": "bad",
     "down": "bad",

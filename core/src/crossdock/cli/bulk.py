@@ -1,0 +1,105 @@
+"""`crossdock runs replay --filter …`: many runs, shown first, then followed to their end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from crossdock.cli import options
+from crossdock.cli.errors import FAILED, misused
+from crossdock.cli.output import console, emit, safe, table
+
+if TYPE_CHECKING:
+    from crossdock.cli.desk import Desk
+
+_NAMES = ("flow", "status", "key", "connection", "error", "leg", "since", "until", "needs_person", "text")
+LOOK = 0.3
+"""Seconds between looks at how far the server has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """What is to be replayed, and how; `yes`: without asking."""
+
+    filters: Sequence[str]
+    edits: Sequence[tuple[str, str]]
+    cap: int
+    pace: float
+    stop_after: int | None
+    why: str | None
+    yes: bool
+    json: bool
+
+    def asked(self) -> dict[str, Any]:
+        """As the API takes it. Raises a wrong usage for a filter that is none."""
+        wanted: dict[str, Any] = {"status": []}
+        for given in self.filters:
+            name, equals, value = given.partition("=")
+            name = name.strip().replace("-", "_")
+            if not equals or name not in _NAMES:
+                raise misused(f"--filter {given}: write NAME=VALUE, with one of {', '.join(_NAMES)}")
+            if name == "status":
+                wanted["status"].append(value)
+            else:
+                wanted[name] = value.lower() not in {"", "0", "false", "no"} if name == "needs_person" else value
+        edits = [{"path": path, "value": text} for path, text in self.edits]
+        known = {"action": "replay", "wanted": wanted, "runs": [], "cap": self.cap, "pace": self.pace}
+        return known | {"stop_after": self.stop_after, "edits": edits, "why": self.why}
+
+
+def replay_many(many: Many, url: str | None, config: options.Config) -> None:
+    """Show what would be replayed, ask, and follow it. Ends with 1 if any of it failed."""
+    from crossdock.cli.desk import open_desk
+
+    async def act() -> dict[str, Any] | None:
+        async with open_desk(options.settings(config), url) as desk:
+            prospect = await desk.preview_bulk(many.asked())
+            if not many.json:
+                _show(prospect)
+            if not prospect["fit"]:
+                return None
+            if not many.yes:
+                typer.confirm(f"Replay {prospect['fit']} runs?", abort=True, err=many.json)
+            return await _followed(desk, await desk.begin_bulk(many.asked()), many)
+
+    job = asyncio.run(act())
+    if job is None:
+        raise misused("no run that matches can be replayed")
+    if many.json:
+        emit(job)
+    else:
+        typer.echo(
+            f"{job['ended_well']} ended well, {job['failed']} failed, {job['skipped']} left out of {job['total']}"
+            + (f"; stopped: {job['reason']}" if job["status"] == "stopped" else "")
+        )
+    if job["failed"] or job["status"] == "stopped":
+        raise typer.Exit(FAILED)
+
+
+async def _followed(desk: Desk, job: dict[str, Any], many: Many) -> dict[str, Any]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(), disable=many.json, transient=True) as bar:
+        task = bar.add_task("replaying", total=job["total"])
+        while job["status"] == "working" or job["at_work"]:
+            await asyncio.sleep(LOOK)
+            job = await desk.show_bulk(job["id"])
+            ended = job["ended_well"] + job["failed"] + job["skipped"]
+            bar.update(task, completed=ended, description=f"replaying, {job['failed']} failed")
+            if job["status"] == "stopped":
+                break
+    return job
+
+
+def _show(prospect: dict[str, Any]) -> None:
+    rows = [(safe(run["id"]), safe(run["label"] or run["key"]), run["status"]) for run in prospect["first"]]
+    table(("run", "what", "status"), rows)
+    if prospect["fit"] > len(rows):
+        typer.echo(f"… and {prospect['fit'] - len(rows)} more")
+    for reason, number in prospect["left_out"].items():
+        typer.echo(f"{number} left out: {reason}")
