@@ -103,6 +103,7 @@
           morph(main, fresh);
           instants(main);
           wire(main);
+          picked();
         }
         const count = page.querySelector("#attention");
         const shown = document.querySelector("#attention");
