@@ -52,16 +52,18 @@ UPDATE bulk_jobs SET status = 'working', reason = NULL WHERE id = :id AND status
 
 -- name: progress
 -- How each of its runs stands now; a run that retention has deleted had ended well enough.
-SELECT bulk_items.state, COALESCE(runs.status, 'gone') AS status, COUNT(*) AS number
-FROM bulk_items LEFT JOIN runs ON runs.id = bulk_items.result
-WHERE bulk_items.job_no = ? GROUP BY 1, 2;
+SELECT bulk_items.state, COUNT(*) AS number,
+       CASE WHEN bulk_jobs.action = 'dismiss' THEN 'dismissed' ELSE COALESCE(runs.status, 'gone') END AS status
+FROM bulk_items JOIN bulk_jobs ON bulk_jobs.no = bulk_items.job_no LEFT JOIN runs ON runs.id = bulk_items.result
+WHERE bulk_items.job_no = ? GROUP BY 1, 3;
 
 -- name: troubles
 SELECT bulk_items.run_id, bulk_items.result, bulk_items.state, bulk_items.told, runs.status, runs.label, runs.key, runs.error
-FROM bulk_items LEFT JOIN runs ON runs.id = COALESCE(bulk_items.result, bulk_items.run_id)
+FROM bulk_items JOIN bulk_jobs ON bulk_jobs.no = bulk_items.job_no
+LEFT JOIN runs ON runs.id = COALESCE(bulk_items.result, bulk_items.run_id)
 WHERE bulk_items.job_no = :no
   AND (bulk_items.state = 'skipped'
-       OR (bulk_items.state = 'done' AND runs.status IN ('dead', 'rolled_back', 'held', 'in_doubt')))
+       OR (bulk_items.state = 'done' AND bulk_jobs.action <> 'dismiss' AND runs.status IN ('dead', 'rolled_back', 'held', 'in_doubt')))
 ORDER BY bulk_items.place LIMIT :limit;
 
 -- name: forget_jobs
