@@ -14,6 +14,7 @@ from typing import Any
 
 from crossdock.alerts import connection_alert, outbox, tell_log
 from crossdock.journal.base import ConnectionState, Journal, RunRow, connection_wait
+from crossdock.journal.pauses import CONNECTION
 from crossdock.saga import AUTH_PROBE, LONGEST_PAUSE
 
 FIRST_PROBE = timedelta(seconds=5)
@@ -46,6 +47,8 @@ class Circuits:
         self._closed: dict[str, ConnectionState] = {}
         self._failures: dict[str, _Failures] = defaultdict(_Failures)
         """Connection → its failures since it answered last."""
+        self._stopped: frozenset[str] = frozenset()
+        """The connections that a person has stopped."""
 
     async def must_wait(self, connection: str, run_id: str) -> bool:
         """Whether the connection cannot be used, and another run is the one that tries it again."""
@@ -89,10 +92,11 @@ class Circuits:
         for name in self._closed.keys() - closed.keys():
             self._failures.pop(name, None)
         self._closed = closed
+        await self._look_for_pauses()
         now = self._now()
         sent = False
         for state in self._closed.values():
-            if state.probe_at is not None and state.probe_at <= now:
+            if state.probe_at is not None and state.probe_at <= now and state.name not in self._stopped:
                 following = now + _pause(state.status, state.probes)
                 sent |= await self._journal.send_scout(state.name, now, following) is not None
         return sent
@@ -106,13 +110,18 @@ class Circuits:
                 await self._open(state.name)
 
     def _barred(self, connection: str, run_id: str) -> bool:
-        return connection in self._closed and not self._is_scout(connection, run_id)
+        return connection in self._stopped or (connection in self._closed and not self._is_scout(connection, run_id))
 
     def _is_scout(self, connection: str, run_id: str) -> bool:
         state = self._closed.get(connection)
         return state is not None and state.scout == run_id
 
+    async def _look_for_pauses(self) -> None:
+        self._stopped = frozenset(one.name for one in await self._journal.pauses.all() if one.kind == CONNECTION)
+
     async def _reread(self, connection: str) -> None:
+        if connection in self._stopped:
+            await self._look_for_pauses()
         state = await self._journal.connection_state(connection)
         if state.status == "active":
             if self._closed.pop(connection, None):

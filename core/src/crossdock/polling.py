@@ -19,6 +19,7 @@ from crossdock.connections import Connections
 from crossdock.ids import owner_alive
 from crossdock.intake import Intake
 from crossdock.journal.base import Accepted, Journal, JournalError, Poll, PollLost
+from crossdock.journal.pauses import CONNECTION
 from crossdock.metrics import RuntimeMetrics
 from crossdock.telemetry import PastSpan, Telemetry
 
@@ -109,8 +110,9 @@ class Poller:
         for name, settings in polled.items():
             await self._begin(name, settings)
         now = self._now()
+        stopped = {one.name for one in await self._journal.pauses.all() if one.kind == CONNECTION}
         for poll in await self._journal.polls.all():
-            if poll.connection not in polled or poll.connection in self._reading:
+            if poll.connection not in polled or poll.connection in self._reading or poll.connection in stopped:
                 continue
             if poll.called or poll.due_at <= now:
                 claimed = await self._journal.polls.claim(poll.connection, self._owner, now, now + self._lease)

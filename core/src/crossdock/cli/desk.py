@@ -298,6 +298,16 @@ def _plain(value: Any) -> Shown:
     return plain
 
 
+def names_of(settings: Settings, section: str) -> list[str]:
+    """The names in a section of the routing file, `flows` or `connections`, whatever else is in it."""
+    import yaml
+
+    try:
+        return [str(name) for name in yaml.safe_load(settings.config.read_text(encoding="utf-8"))[section]]
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError):
+        return []
+
+
 def _connectors(settings: Settings) -> dict[str, str]:
     """Connection → connector, without the secrets that a full load needs: whoever looks may not have them."""
     import yaml

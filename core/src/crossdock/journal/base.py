@@ -25,6 +25,7 @@ from crossdock.journal.figures import Changes, Overview, Throughput
 from crossdock.journal.filters import ALL_RUNS, RunFilter
 from crossdock.journal.hooks import Hooks
 from crossdock.journal.index import Index
+from crossdock.journal.pauses import Pauses
 from crossdock.journal.people import People
 from crossdock.journal.polls import Poll, PollLost, Polls
 from crossdock.journal.rows import (
@@ -125,6 +126,11 @@ class Journal(Protocol):
     @property
     def bulk(self) -> BulkJobs:
         """What is to be done to many runs."""
+        ...
+
+    @property
+    def pauses(self) -> Pauses:
+        """What a person has stopped for a while."""
         ...
 
     @property

@@ -10,6 +10,7 @@ from crossdock.journal.audit import ActRow, insert_act
 from crossdock.journal.codec import run_row, stored_event, stored_step
 from crossdock.journal.errors import Declined, LeaseLost, LockHeld, Overtaken
 from crossdock.journal.intake import Row, StepValues, insert_rows, insert_steps
+from crossdock.journal.pauses import is_paused
 from crossdock.journal.rows import Claim, ClaimedRun, ObjectUse, connection_wait, run_wait
 from crossdock.journal.statements import load
 from crossdock.journal.writer import JointUnit
@@ -176,8 +177,9 @@ def _is_free(db: sqlite3.Connection, waits_for: str, run_id: str) -> bool:
     """Whether what a run is about to wait for is there for it already."""
     prefix = connection_wait("")
     if waits_for.startswith(prefix):
-        state = db.execute(_DESK["connection_status"], (waits_for.removeprefix(prefix),)).fetchone()
-        return state is None or state["status"] == "active"
+        name = waits_for.removeprefix(prefix)
+        state = db.execute(_DESK["connection_status"], (name,)).fetchone()
+        return (state is None or state["status"] == "active") and not is_paused(db, name)
     holder = db.execute(_SQL["lock_holder"], (waits_for,)).fetchone()
     return holder is None or holder["id"] == run_id
 

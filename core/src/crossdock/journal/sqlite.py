@@ -23,6 +23,7 @@ from crossdock.journal.filters import ALL_RUNS, RunFilter
 from crossdock.journal.hooks import Hooks
 from crossdock.journal.index import Index
 from crossdock.journal.migrate import migrate, shipped
+from crossdock.journal.pauses import Pauses
 from crossdock.journal.people import People
 from crossdock.journal.polls import SqlitePolls
 from crossdock.journal.rows import (
@@ -112,6 +113,7 @@ class SqliteJournal:
         self.index = Index(self._write, self._read, redact)
         self.people = People(self._write, self._read, lambda act: self.audit.row(act))
         self.audit = Audit(self._write, self._read, self._json, lambda: self._cursors)
+        self.pauses = Pauses(self._write, self._read, self.audit.row, _GAP, _SPREAD)
         self.bulk = BulkJobs(self._write, self._read, self._json, self.audit)
 
     async def __aenter__(self) -> SqliteJournal:

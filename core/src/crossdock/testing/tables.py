@@ -54,6 +54,8 @@ class Tables:
     arrivals: tuple[Arrival, ...] = ()
     alerts: tuple[Told, ...] = ()
     closed: tuple[Closed, ...] = ()
+    paused: tuple[tuple[str, datetime], ...] = ()
+    """Connections that a person has stopped, and when: of that nobody has to be told."""
     whole: bool = True
 
 
@@ -65,6 +67,7 @@ def read_tables(path: Path) -> Tables:
             tuple(Arrival(*row) for row in db.execute(_ARRIVALS)),
             tuple(_told(*row) for row in db.execute("SELECT id, data, due_at IS NULL, tries FROM alerts ORDER BY no")),
             tuple(Closed(name, status, instant(since)) for name, status, since in db.execute(_CLOSED)),
+            tuple((name, instant(at)) for name, at in db.execute(_PAUSED)),
             bool(db.execute(_WHOLE).fetchone()[0]),
         )
 
@@ -117,6 +120,7 @@ SELECT connection, id, subject, (SELECT COUNT(*) FROM runs WHERE event_seq = seq
 FROM events ORDER BY seq
 """
 _CLOSED = "SELECT name, status, since FROM connections WHERE status <> 'active' ORDER BY name"
+_PAUSED = "SELECT subject, at FROM audit WHERE kind = 'connection' AND action = 'pause' ORDER BY no"
 _WHOLE = """
 SELECT (SELECT COUNT(*) FROM runs) = COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'runs'), 0)
   AND NOT EXISTS (SELECT 1 FROM runs WHERE emptied_at IS NOT NULL)

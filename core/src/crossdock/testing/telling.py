@@ -151,7 +151,8 @@ def _untold(stories: Sequence[Story], tables: Tables, told: Mapping[_Outage, Seq
             name = _found_closed(story, step)
             if name is None or not _tells(stories, name):
                 continue
-            if not any(outage.name == name and outage.at <= step.at for outage in told):
+            by_hand = any(stopped == name and at <= step.at for stopped, at in tables.paused)
+            if not by_hand and not any(outage.name == name and outage.at <= step.at for outage in told):
                 yield f"run {story.row.id} found {name} closed before {step.at}, and nobody was told"
 
 

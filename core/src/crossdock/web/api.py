@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -12,8 +12,10 @@ from starlette.responses import Response
 
 from crossdock.actors import Actor
 from crossdock.edits import MOST, Edit, EditError
-from crossdock.journal.base import InvalidCursor, RunFilter, RunRow
+from crossdock.journal.base import InvalidCursor, Journal, RunFilter, RunRow
+from crossdock.journal.pauses import CONNECTION, FLOW
 from crossdock.operations import NotPossibleError, Operations, UnknownRunError
+from crossdock.pauses import PauseError, Pausing
 from crossdock.preview import Preview, preview
 from crossdock.program import ProgramError
 from crossdock.runtime import Crossdock
@@ -228,8 +230,54 @@ async def list_flows(runtime: Runtime) -> Response:
         legs = [{"name": leg.name, "do": leg.do, "enabled": leg.enabled} for leg in flow.legs]
         runs = counts.get(name, {})
         known = {"name": name, "when": flow.when, "follow": flow.follow, "plan": compiled.plan_hash}
-        items.append(known | {"legs": legs, "runs": runs})
+        items.append(known | {"legs": legs, "runs": runs, "paused": await paused(runtime.journal, FLOW, name)})
     return ExactJSON({"items": items, "problems": list(runtime.problems)})
+
+
+@router.post("/flows/{name}/pause", summary="Perform no runs of it for now", responses=answers(401, 403, 404, 409))
+async def pause_flow(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
+    """Events are still taken in, and their runs wait; what is at work comes to a rest."""
+    return await _paused(runtime, by, "pause", FLOW, name, reason)
+
+
+@router.post("/flows/{name}/resume", summary="Perform its runs again", responses=answers(401, 403, 404, 409))
+async def resume_flow(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
+    return await _paused(runtime, by, "resume", FLOW, name, reason)
+
+
+@router.post("/connections/{name}/pause", summary="Do not use it for now", responses=answers(401, 403, 404, 409))
+async def pause_connection(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
+    """Runs that need it wait, and it is not polled; what it tells is still taken in."""
+    return await _paused(runtime, by, "pause", CONNECTION, name, reason)
+
+
+@router.post("/connections/{name}/resume", summary="Use it again", responses=answers(401, 403, 404, 409))
+async def resume_connection(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
+    return await _paused(runtime, by, "resume", CONNECTION, name, reason)
+
+
+async def _paused(runtime: Crossdock, by: Actor, what: str, kind: str, name: str, reason: Reason | None) -> Response:
+    try:
+        await getattr(pausing_of(runtime, by), what)(kind, name, reason.why if reason else None)
+    except PauseError as error:
+        raise HTTPException(404 if error.unknown else 409, str(error)) from None
+    runtime.runner.wake()
+    return ExactJSON({"kind": kind, "name": name, "paused": await paused(runtime.journal, kind, name)})
+
+
+def pausing_of(runtime: Crossdock, by: Actor) -> Pausing:
+    """What stops and resumes flows and connections for this caller."""
+
+    def known(kind: str) -> Collection[str]:
+        return list(runtime.loaded.flows) if kind == FLOW else runtime.connections.names()
+
+    return Pausing(runtime.journal, by, runtime.now, known)
+
+
+async def paused(journal: Journal, kind: str, name: str) -> dict[str, Any] | None:
+    """Who has stopped it, why and since when; None if nobody has."""
+    found = (one for one in await journal.pauses.all() if (one.kind, one.name) == (kind, name))
+    return next(({"by": one.actor, "why": one.why, "since": one.since} for one in found), None)
 
 
 @router.get("/connections", summary="The connections in force", responses=answers(401, 403))
@@ -251,10 +299,11 @@ async def described_connections(runtime: Crossdock) -> list[dict[str, Any]]:
         state = await runtime.journal.connection_state(name)
         shown = {"name": name, "connector": connector, "status": state.status, "reason": state.reason}
         told = {"since": state.since, "next_try": state.probe_at, "webhooks": webhooks.get(name)}
+        told |= {"paused": await paused(runtime.journal, CONNECTION, name)}
         items.append(shown | told | {"poll": views.poll(polls[name]) if name in polls else None})
     for name, stopped in runtime.connections.stopped.items():
         shown = {"name": name, "connector": stopped.connector, "status": "stopped", "reason": stopped.reason}
-        items.append(shown | {"since": None, "next_try": None, "webhooks": None, "poll": None})
+        items.append(shown | {"since": None, "next_try": None, "webhooks": None, "poll": None, "paused": None})
     return items
 
 

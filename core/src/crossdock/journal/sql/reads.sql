@@ -21,7 +21,8 @@ SELECT * FROM runs WHERE replay_of = ?;
 SELECT MIN(ready_at) FROM runs WHERE turn = 1 AND ready_at > ?;
 
 -- name: oldest_due
-SELECT MIN(ready_at) FROM runs WHERE turn = 1 AND ready_at <= ?;
+SELECT MIN(ready_at) FROM runs
+WHERE turn = 1 AND ready_at <= ? AND flow NOT IN (SELECT name FROM pauses WHERE kind = 'flow');
 
 -- name: untold
 SELECT * FROM runs WHERE ended_at > :since AND told < step_count LIMIT :limit;

@@ -46,6 +46,7 @@ RETURNING no;
 -- name: select_ready
 SELECT no, owner FROM runs
 WHERE turn = 1 AND ready_at <= :now
+  AND flow NOT IN (SELECT name FROM pauses WHERE kind = 'flow')
 ORDER BY ready_at, no
 LIMIT :limit;
 

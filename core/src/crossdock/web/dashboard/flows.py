@@ -12,6 +12,8 @@ from starlette.responses import Response
 from crossdock.config.compiled import CompiledFlow
 from crossdock.forecast import Forecast, forecast
 from crossdock.journal.base import RunFilter, StoredStep
+from crossdock.journal.pauses import FLOW
+from crossdock.web.api import paused
 from crossdock.web.dashboard.desk import Desk, Sitting, plain
 from crossdock.web.dashboard.mappings import sources
 from crossdock.web.dashboard.stages import Stage
@@ -79,6 +81,8 @@ async def _page(
         runs=(await desk.runtime.journal.counts()).get(compiled.flow.name, {}),
         file=desk.runtime.loaded.file,
         line=desk.runtime.loaded.line("flows", compiled.flow.name),
+        paused=await paused(desk.runtime.journal, FLOW, compiled.flow.name),
+        refused=desk.request.query_params.get("refused", "")[:400],
     )
 
 
