@@ -32,6 +32,11 @@ class Metric(ABC):
         self.name = name
         self.help = help
         self.labels = tuple(labels)
+        self._heard: Callable[[float, tuple[str, ...]], None] | None = None
+
+    def mirror(self, heard: Callable[[float, tuple[str, ...]], None]) -> None:
+        """Tell `heard` of every value from now on, with its label values."""
+        self._heard = heard
 
     def header(self) -> str:
         text = self.help.replace("\\", "\\\\").replace("\n", "\\n")
@@ -69,6 +74,8 @@ class Counter(Metric):
             raise ValueError(f"{self.name} cannot fall: {amount}")
         key = self._checked(values)
         self._values[key] = self._values.get(key, 0.0) + amount
+        if self._heard is not None:
+            self._heard(amount, key)
 
     async def samples(self) -> list[str]:
         return [self._line(key, value) for key, value in sorted(self._values.items())]
@@ -90,9 +97,12 @@ class Gauge(Metric):
         super().__init__(name, help, labels)
         self._read = read
 
+    async def readings(self) -> Readings:
+        """What it is now."""
+        return {self._checked(key): value for key, value in (await self._read()).items()}
+
     async def samples(self) -> list[str]:
-        readings = await self._read()
-        return [self._line(self._checked(key), value) for key, value in sorted(readings.items())]
+        return [self._line(key, value) for key, value in sorted((await self.readings()).items())]
 
 
 class Histogram(Metric):
@@ -121,6 +131,13 @@ class Histogram(Metric):
         counts = self._counts.setdefault(key, [0] * (len(self._bounds) + 1))
         counts[bisect_left(self._bounds, value)] += 1
         self._sums[key] = self._sums.get(key, 0.0) + value
+        if self._heard is not None:
+            self._heard(value, key)
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The upper bounds of the buckets, without infinity."""
+        return self._bounds
 
     async def samples(self) -> list[str]:
         return [line for key in sorted(self._counts) for line in self._series(key)]
@@ -148,6 +165,10 @@ class Registry:
             raise ValueError(f"there is already a metric {metric.name}")
         self._metrics[metric.name] = metric
         return metric
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """All of them, in the order in which they were added."""
+        return tuple(self._metrics.values())
 
     async def render(self) -> str:
         """The page. A gauge that cannot be read is left out, logged and counted; the others are shown."""
@@ -184,15 +205,6 @@ class RuntimeMetrics:
             return {(version,): 1}
 
         add(Gauge("crossdock_build_info", "The version that runs", ["version"], read=info))
-
-    def watch_queue(
-        self, depth: Callable[[], Awaitable[Readings]], oldest_due: Callable[[], Awaitable[Readings]]
-    ) -> None:
-        """Show the unfinished runs by flow and status, and the age of the longest due run, in seconds."""
-        self.registry.add(Gauge("crossdock_queue_depth", "Runs that have not ended", ["flow", "status"], read=depth))
-        self.registry.add(
-            Gauge("crossdock_oldest_due_run_age_seconds", "How long the longest due run waits", read=oldest_due)
-        )
 
 
 def _escaped(value: str) -> str:

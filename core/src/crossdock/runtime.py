@@ -23,13 +23,14 @@ from crossdock.circuits import Circuits
 from crossdock.config.load import Loaded, load
 from crossdock.config.problems import ConfigProblems
 from crossdock.connections import Connections
+from crossdock.gauges import Gauges
 from crossdock.handshakes import Handshakes
 from crossdock.ids import owner_id
 from crossdock.indexer import Indexer
 from crossdock.intake import Intake
 from crossdock.journal.opening import database_path, open_journal
 from crossdock.legs import Legs
-from crossdock.metrics import Readings, RuntimeMetrics
+from crossdock.metrics import RuntimeMetrics
 from crossdock.origins import Origins
 from crossdock.plugins import Registry, load_plugins
 from crossdock.polling import Poller
@@ -39,9 +40,9 @@ from crossdock.redaction import Scrubber
 from crossdock.retention import Keeper, remembered
 from crossdock.runners.local import LocalRunner
 from crossdock.settings import Settings
-from crossdock.state import FINAL
 from crossdock.stepper import Stepper
 from crossdock.telemetry import Telemetry
+from crossdock.telemetry.metering import Metering, wanted
 from crossdock.vault import Vault, secret_key
 
 _log = logging.getLogger("crossdock")
@@ -81,6 +82,7 @@ class Crossdock:
         self.problems: tuple[str, ...] = ()
         """Why the newest routing file was refused; empty when the one in force is the newest."""
         self.started = False
+        self.metering: Metering | None = None
         self._warned: set[str] = set()
         self._seen: tuple[int, int] | None = None
         self._reloading = asyncio.Lock()
@@ -92,6 +94,8 @@ class Crossdock:
         await self.runner.start()
         await self.poller.start()
         self._spawn(self._bulk_worker().work())
+        if self.metering is not None:
+            self._spawn(self.metering.work())
         self._spawn(self._retain())
         self._spawn(self.indexer.work())
         if self.settings.watch:
@@ -157,7 +161,12 @@ class Crossdock:
             wake=self.runner.wake,
             known=lambda: remembered(self.loaded.routing.retention),
         )
-        self.metrics.watch_queue(self._queue_depth, self._oldest_due)
+        gauges = Gauges(
+            self.journal, self.connections, self._vault, self.intake, path, lambda: bool(self.problems), self.now
+        )
+        gauges.show_in(self.metrics.registry)
+        if wanted(self._env):
+            self.metering = Metering(self.metrics.registry, __version__, self._env)
         await self._put_in_force(loaded)
         self.indexer = Indexer(self.journal)
         self.keeper = Keeper(self.journal, lambda: self.loaded.routing.retention, self.now)
@@ -179,6 +188,8 @@ class Crossdock:
         await self.runner.stop(self.settings.grace_period)
         await self.connections.close()
         await self.journal.close()
+        if self.metering is not None:
+            await asyncio.to_thread(self.metering.shutdown)
         await asyncio.to_thread(self.telemetry.shutdown)
 
     async def reload(self) -> tuple[str, ...]:
@@ -275,16 +286,3 @@ class Crossdock:
         task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-    async def _queue_depth(self) -> Readings:
-        counts = await self.journal.counts()
-        return {
-            (flow, status): number
-            for flow, by_status in counts.items()
-            for status, number in by_status.items()
-            if status not in FINAL
-        }
-
-    async def _oldest_due(self) -> Readings:
-        since = await self.journal.oldest_due(self.now())
-        return {(): max((self.now() - since).total_seconds(), 0.0) if since else 0.0}

@@ -89,7 +89,8 @@ async def test_gauges_are_read_when_the_page_is_fetched() -> None:
         return {(): 12.5}
 
     metrics = RuntimeMetrics("0")
-    metrics.watch_queue(read_depth, read_age)
+    metrics.registry.add(Gauge("crossdock_queue_depth", "h", ["flow", "status"], read=read_depth))
+    metrics.registry.add(Gauge("crossdock_oldest_due_run_age_seconds", "h", read=read_age))
     assert at(await metrics.registry.render(), "crossdock_queue_depth", flow="f", status="queued") == 2
     depth["f", "queued"] = 7
     page = await metrics.registry.render()

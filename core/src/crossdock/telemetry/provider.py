@@ -55,13 +55,14 @@ def make_provider(
     redacting = RedactingExporter(exporter or _otlp(env), scrubber, SpanLimits().max_attribute_length)
     delay = None if env.get("OTEL_BSP_SCHEDULE_DELAY") else _SCHEDULE_DELAY_MS
     processor = BatchSpanProcessor(redacting, schedule_delay_millis=delay, meter_provider=NoOpMeterProvider())
-    resource = _resource(service_name, version, env)
+    resource = resource_of(service_name, version, env)
     # The SDK's provider is asked for the sampler that the environment names, and makes no spans.
     sampler = TracerProvider(resource=resource, shutdown_on_exit=False, meter_provider=NoOpMeterProvider()).sampler
     return Provider(RuntimeTracerProvider(resource, processor, sampler), processor, sampler)
 
 
-def _resource(service_name: str, version: str, env: Mapping[str, str]) -> Resource:
+def resource_of(service_name: str, version: str, env: Mapping[str, str]) -> Resource:
+    """What this process calls itself, by the standard variables."""
     detected = Resource.create({})
     named = env.get("OTEL_SERVICE_NAME")
     if named is None and not str(detected.attributes.get("service.name", "")).startswith("unknown_service"):
