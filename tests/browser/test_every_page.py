@@ -32,7 +32,15 @@ async def pages_of(firm: Firm) -> list[str]:
     """All of them, with every run that there is."""
     runs = [f"/runs/{run['id']}" for run in await firm.runs()]
     failed = [f"/runs/{run['id']}/edit" for run in await firm.runs(status="rolled_back")]
-    flows = ["/flows", "/flows/deal-to-invoice", "/connections", "/audit", "/bulk", "/bulk/new?status=rolled_back"]
+    flows = [
+        "/flows",
+        "/flows/deal-to-invoice",
+        "/connections",
+        "/audit",
+        "/bulk",
+        "/bulk/new?status=rolled_back",
+        "/docs",
+    ]
     return ["/", "/?span=month", "/runs", "/runs?text=script", "/runs?since=nonsense", *runs, *failed, *flows]
 
 

@@ -296,11 +296,7 @@ async def test_every_route_asks_who_calls_and_what_acts_takes_an_operator(place:
         token = csrf_of((await viewer.get("/")).text)
         async with here.client() as nobody:
             for route in here.app.routes:
-                if (
-                    not isinstance(route, APIRoute)
-                    or route.path in open_to_all
-                    or route.path in ("/docs", "/openapi.json")
-                ):
+                if not isinstance(route, APIRoute) or route.path in open_to_all or route.path == "/openapi.json":
                     continue
                 path = re.sub(r"\{[^}]+\}", "01aaaaaaaaaaaaaaaaaaaaaaaa", route.path)
                 for method in route.methods:

@@ -59,7 +59,9 @@ async def list_runs(
     return ExactJSON(views.page(page))
 
 
-@router.get("/runs/{run}", summary="One run with its steps", responses=answers(401, 403, 404))
+@router.get(
+    "/runs/{run}", response_model=replies.RunDetail, summary="One run with its steps", responses=answers(401, 403, 404)
+)
 async def show_run(runtime: Runtime, run: str) -> Response:
     found = await views.detail(runtime.journal, runtime.programs, run)
     if found is None:
@@ -91,7 +93,13 @@ class Replay(Edits):
     reread: bool = Field(default=False, description="read the records anew, also where somebody has edited them")
 
 
-@router.post("/runs/{run}/replay", summary="Run it again", status_code=201, responses=answers(401, 403, 404, 409, 422))
+@router.post(
+    "/runs/{run}/replay",
+    response_model=replies.RunSummary,
+    summary="Run it again",
+    status_code=201,
+    responses=answers(401, 403, 404, 409, 422),
+)
 async def replay_run(runtime: Runtime, by: Operating, run: str, wish: Replay | None = None) -> Response:
     """An ended run gets a successor (its id is in the reply); a stopped one goes on under its own id.
 
@@ -112,7 +120,12 @@ async def replay_run(runtime: Runtime, by: Operating, run: str, wish: Replay | N
     return _acted(runtime, new, 201 if new.id != run else 200)
 
 
-@router.post("/runs/{run}/preview", summary="What a replay would write", responses=answers(401, 403, 404, 409, 422))
+@router.post(
+    "/runs/{run}/preview",
+    response_model=replies.PreviewReply,
+    summary="What a replay would write",
+    responses=answers(401, 403, 404, 409, 422),
+)
 async def preview_run(runtime: Runtime, run: str, wish: Edits) -> Response:
     """Every write that a replay with these edits would make, and what would stop it. Nothing is written."""
     edits = [Edit(one.path, one.value) for one in wish.edits]
@@ -138,7 +151,13 @@ async def plan_in_force(runtime: Crossdock, run: str) -> str | None:
     return flow.plan_hash if flow else None
 
 
-@router.post("/runs/{run}/cancel", summary="Undo and end it", status_code=202, responses=answers(401, 403, 404, 409))
+@router.post(
+    "/runs/{run}/cancel",
+    response_model=replies.RunSummary,
+    summary="Undo and end it",
+    status_code=202,
+    responses=answers(401, 403, 404, 409),
+)
 async def cancel_run(runtime: Runtime, by: Operating, run: str) -> Response:
     """What the run made is undone, newest first; then it ends `cancelled`. A step in hand is finished first."""
     try:
@@ -157,7 +176,10 @@ class Reason(BaseModel):
 
 
 @router.post(
-    "/runs/{run}/dismiss", summary="Say that nothing more is to be done", responses=answers(401, 403, 404, 409)
+    "/runs/{run}/dismiss",
+    response_model=replies.RunSummary,
+    summary="Say that nothing more is to be done",
+    responses=answers(401, 403, 404, 409),
 )
 async def dismiss_run(runtime: Runtime, by: Operating, run: str, reason: Reason | None = None) -> Response:
     """A failed run that nobody will replay: it is no longer among those that need a person."""
@@ -175,7 +197,11 @@ class Verdict(Reason):
 
 
 @router.post(
-    "/runs/{run}/approve", summary="Say yes to its writes", status_code=202, responses=answers(401, 403, 404, 409)
+    "/runs/{run}/approve",
+    response_model=replies.RunSummary,
+    summary="Say yes to its writes",
+    status_code=202,
+    responses=answers(401, 403, 404, 409),
 )
 async def approve_run(runtime: Runtime, by: Operating, run: str, verdict: Verdict) -> Response:
     """The run goes on and writes what `approval.writes` shows. Refused if it would write something else by now."""
@@ -187,7 +213,11 @@ async def approve_run(runtime: Runtime, by: Operating, run: str, verdict: Verdic
 
 
 @router.post(
-    "/runs/{run}/reject", summary="Say no to its writes", status_code=202, responses=answers(401, 403, 404, 409)
+    "/runs/{run}/reject",
+    response_model=replies.RunSummary,
+    summary="Say no to its writes",
+    status_code=202,
+    responses=answers(401, 403, 404, 409),
 )
 async def reject_run(runtime: Runtime, by: Operating, run: str, verdict: Verdict) -> Response:
     """The run ends `cancelled`, and nothing more is written."""
@@ -210,7 +240,11 @@ class Resolution(BaseModel):
 
 
 @router.post(
-    "/runs/{run}/resolve", summary="Settle a leg in doubt", status_code=202, responses=answers(401, 403, 404, 409)
+    "/runs/{run}/resolve",
+    response_model=replies.RunSummary,
+    summary="Settle a leg in doubt",
+    status_code=202,
+    responses=answers(401, 403, 404, 409),
 )
 async def resolve_run(runtime: Runtime, by: Operating, run: str, seen: Resolution) -> Response:
     """The run goes on from there: with what the vendor shows under that id, or by writing again."""
@@ -221,7 +255,7 @@ async def resolve_run(runtime: Runtime, by: Operating, run: str, seen: Resolutio
     return _acted(runtime, row, 202)
 
 
-@router.get("/flows", summary="The flows in force", responses=answers(401, 403))
+@router.get("/flows", response_model=replies.FlowsReply, summary="The flows in force", responses=answers(401, 403))
 async def list_flows(runtime: Runtime) -> Response:
     counts = await runtime.journal.counts()
     items = []
@@ -234,24 +268,44 @@ async def list_flows(runtime: Runtime) -> Response:
     return ExactJSON({"items": items, "problems": list(runtime.problems)})
 
 
-@router.post("/flows/{name}/pause", summary="Perform no runs of it for now", responses=answers(401, 403, 404, 409))
+@router.post(
+    "/flows/{name}/pause",
+    response_model=replies.PauseReply,
+    summary="Perform no runs of it for now",
+    responses=answers(401, 403, 404, 409),
+)
 async def pause_flow(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
     """Events are still taken in, and their runs wait; what is at work comes to a rest."""
     return await _paused(runtime, by, "pause", FLOW, name, reason)
 
 
-@router.post("/flows/{name}/resume", summary="Perform its runs again", responses=answers(401, 403, 404, 409))
+@router.post(
+    "/flows/{name}/resume",
+    response_model=replies.PauseReply,
+    summary="Perform its runs again",
+    responses=answers(401, 403, 404, 409),
+)
 async def resume_flow(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
     return await _paused(runtime, by, "resume", FLOW, name, reason)
 
 
-@router.post("/connections/{name}/pause", summary="Do not use it for now", responses=answers(401, 403, 404, 409))
+@router.post(
+    "/connections/{name}/pause",
+    response_model=replies.PauseReply,
+    summary="Do not use it for now",
+    responses=answers(401, 403, 404, 409),
+)
 async def pause_connection(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
     """Runs that need it wait, and it is not polled; what it tells is still taken in."""
     return await _paused(runtime, by, "pause", CONNECTION, name, reason)
 
 
-@router.post("/connections/{name}/resume", summary="Use it again", responses=answers(401, 403, 404, 409))
+@router.post(
+    "/connections/{name}/resume",
+    response_model=replies.PauseReply,
+    summary="Use it again",
+    responses=answers(401, 403, 404, 409),
+)
 async def resume_connection(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
     return await _paused(runtime, by, "resume", CONNECTION, name, reason)
 
@@ -280,7 +334,12 @@ async def paused(journal: Journal, kind: str, name: str) -> dict[str, Any] | Non
     return next(({"by": one.actor, "why": one.why, "since": one.since} for one in found), None)
 
 
-@router.get("/connections", summary="The connections in force", responses=answers(401, 403))
+@router.get(
+    "/connections",
+    response_model=replies.ConnectionsReply,
+    summary="The connections in force",
+    responses=answers(401, 403),
+)
 async def list_connections(runtime: Runtime) -> Response:
     """`webhooks` is what was registered from here, null for a connection that brings no events.
 

@@ -41,6 +41,8 @@ def create_app(settings: Settings | None = None, *, runtime: Crossdock | None = 
         version=__version__,
         summary="Business records moved across systems exactly once, or not at all",
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.crossdock = held
     app.state.pulse = Pulse(held)

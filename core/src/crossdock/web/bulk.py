@@ -18,7 +18,7 @@ from crossdock.journal.bulk import Job
 from crossdock.moments import moment
 from crossdock.runtime import Crossdock
 from crossdock.state import Status
-from crossdock.web import views
+from crossdock.web import replies, views
 from crossdock.web.access import Operating, admit
 from crossdock.web.api import FieldEdit, Reason
 from crossdock.web.exact import ExactRoute
@@ -93,7 +93,12 @@ def wish_of(asked: BulkWish, now: datetime) -> Wish:
     return Wish(asked.action, wanted, runs, asked.cap, asked.pace, asked.stop_after, edits, asked.why)
 
 
-@router.post("/preview", summary="What a bulk job would come to", responses=answers(401, 403, 409, 422))
+@router.post(
+    "/preview",
+    response_model=replies.ProspectReply,
+    summary="What a bulk job would come to",
+    responses=answers(401, 403, 409, 422),
+)
 async def preview_bulk(request: Request, by: Operating, asked: BulkWish) -> Response:
     """How many runs it would act on, the first of them, and why others are left out. Nothing is done."""
     runtime: Crossdock = request.app.state.crossdock
@@ -105,7 +110,13 @@ async def preview_bulk(request: Request, by: Operating, asked: BulkWish) -> Resp
     return ExactJSON({"fit": found.fit, "left_out": found.left_out, "first": first, "partial": found.partial})
 
 
-@router.post("", summary="Act on many runs", status_code=201, responses=answers(401, 403, 409, 422))
+@router.post(
+    "",
+    response_model=replies.JobReply,
+    summary="Act on many runs",
+    status_code=201,
+    responses=answers(401, 403, 409, 422),
+)
 async def begin_bulk(
     request: Request,
     by: Operating,
@@ -121,14 +132,16 @@ async def begin_bulk(
     return ExactJSON(await described(runtime.journal, job), 201)
 
 
-@router.get("", summary="Bulk jobs, newest first", responses=answers(401, 403))
+@router.get("", response_model=replies.JobsReply, summary="Bulk jobs, newest first", responses=answers(401, 403))
 async def list_bulk(request: Request) -> Response:
     runtime: Crossdock = request.app.state.crossdock
     jobs = await runtime.journal.bulk.newest()
     return ExactJSON({"items": [await described(runtime.journal, job) for job in jobs]})
 
 
-@router.get("/{job}", summary="How a bulk job stands", responses=answers(401, 403, 404))
+@router.get(
+    "/{job}", response_model=replies.JobReply, summary="How a bulk job stands", responses=answers(401, 403, 404)
+)
 async def show_bulk(request: Request, job: str) -> Response:
     """With the runs that were left out or came to nothing good, the first hundred."""
     runtime: Crossdock = request.app.state.crossdock
@@ -138,12 +151,16 @@ async def show_bulk(request: Request, job: str) -> Response:
     return ExactJSON(await described(runtime.journal, found, troubles=True))
 
 
-@router.post("/{job}/stop", summary="Begin no more of it", responses=answers(401, 403, 409))
+@router.post(
+    "/{job}/stop", response_model=replies.JobReply, summary="Begin no more of it", responses=answers(401, 403, 409)
+)
 async def stop_bulk(request: Request, by: Operating, job: str, reason: Reason | None = None) -> Response:
     return await _changed(request, by, job, "stop", reason)
 
 
-@router.post("/{job}/continue", summary="Let it go on", responses=answers(401, 403, 409))
+@router.post(
+    "/{job}/continue", response_model=replies.JobReply, summary="Let it go on", responses=answers(401, 403, 409)
+)
 async def continue_bulk(request: Request, by: Operating, job: str, reason: Reason | None = None) -> Response:
     return await _changed(request, by, job, "go_on", reason)
 

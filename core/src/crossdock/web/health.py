@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from crossdock.metrics import CONTENT_TYPE
 from crossdock.runtime import Crossdock
+from crossdock.web import replies
 from crossdock.web.access import admit
 from crossdock.web.problems import ExactJSON, answers
 
@@ -18,12 +19,20 @@ STALLED = timedelta(minutes=2)
 """A run that has been due for longer than this, while nothing else moves, means that the runner is stuck."""
 
 
-@router.get("/healthz", summary="Whether the process answers", response_class=ExactJSON)
+@router.get(
+    "/healthz", response_model=replies.HealthReply, summary="Whether the process answers", response_class=ExactJSON
+)
 async def healthz() -> Response:
     return ExactJSON({"status": "ok"})
 
 
-@router.get("/readyz", summary="Whether runs make progress", response_class=ExactJSON, responses=answers(503))
+@router.get(
+    "/readyz",
+    response_model=replies.ReadyReply,
+    summary="Whether runs make progress",
+    response_class=ExactJSON,
+    responses=answers(503),
+)
 async def readyz(request: Request) -> Response:
     """Ready while the journal takes checkpoints and either no run has been due for two minutes, or runs do move."""
     runtime: Crossdock = request.app.state.crossdock

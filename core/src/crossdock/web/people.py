@@ -13,6 +13,7 @@ from starlette.responses import Response
 from crossdock.access import Access, AccessError
 from crossdock.actors import Actor, Role
 from crossdock.runtime import Crossdock
+from crossdock.web import replies
 from crossdock.web.access import Administering, Viewing, admit
 from crossdock.web.exact import ExactRoute
 from crossdock.web.problems import ExactJSON, answers
@@ -62,22 +63,33 @@ def _access(request: Request, by: Actor) -> Access:
     return Access(runtime.journal, by, runtime.now)
 
 
-@router.get("/me", summary="Who you are", responses=answers(401, 403))
+@router.get("/me", response_model=replies.MeReply, summary="Who you are", responses=answers(401, 403))
 async def who_am_i(by: Viewing) -> Response:
     return ExactJSON({"name": by.name, "role": by.role})
 
 
-@router.get("/people", summary="Who is let in", responses=answers(401, 403))
+@router.get("/people", response_model=replies.PeopleReply, summary="Who is let in", responses=answers(401, 403))
 async def list_people(request: Request, by: Administering) -> Response:
     return ExactJSON({"items": await _access(request, by).people()})
 
 
-@router.post("/people", summary="Let somebody in", status_code=201, responses=answers(401, 403, 409, 422))
+@router.post(
+    "/people",
+    response_model=replies.PersonReply,
+    summary="Let somebody in",
+    status_code=201,
+    responses=answers(401, 403, 409, 422),
+)
 async def add_person(request: Request, by: Administering, person: NewPerson) -> Response:
     return await _done(_access(request, by).add(person.name, person.role, person.password), 201)
 
 
-@router.patch("/people/{name}", summary="Change somebody", responses=answers(401, 403, 404, 409, 422))
+@router.patch(
+    "/people/{name}",
+    response_model=replies.PersonReply,
+    summary="Change somebody",
+    responses=answers(401, 403, 404, 409, 422),
+)
 async def change_person(request: Request, by: Administering, name: str, change: Change) -> Response:
     """Another role or password ends their sessions; `disabled` keeps them out."""
     return await _done(
@@ -85,19 +97,28 @@ async def change_person(request: Request, by: Administering, name: str, change: 
     )
 
 
-@router.get("/tokens", summary="Tokens for programs", responses=answers(401, 403))
+@router.get("/tokens", response_model=replies.TokensReply, summary="Tokens for programs", responses=answers(401, 403))
 async def list_tokens(request: Request, by: Administering) -> Response:
     return ExactJSON({"items": await _access(request, by).tokens()})
 
 
 @router.post(
-    "/tokens", summary="Make a token; it is shown this once", status_code=201, responses=answers(401, 403, 422)
+    "/tokens",
+    response_model=replies.NewTokenReply,
+    summary="Make a token; it is shown this once",
+    status_code=201,
+    responses=answers(401, 403, 422),
 )
 async def add_token(request: Request, by: Administering, token: NewToken) -> Response:
     return await _done(_access(request, by).make_token(token.name, token.role, token.expires_at), 201)
 
 
-@router.delete("/tokens/{token}", summary="Make a token good for nothing", responses=answers(401, 403, 404))
+@router.delete(
+    "/tokens/{token}",
+    response_model=replies.RevokedReply,
+    summary="Make a token good for nothing",
+    responses=answers(401, 403, 404),
+)
 async def revoke_token(request: Request, by: Administering, token: str) -> Response:
     return await _done(_access(request, by).revoke(token), 200)
 

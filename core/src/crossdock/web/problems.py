@@ -8,9 +8,10 @@ from typing import Any
 from crossdock_sdk import jsonio
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from crossdock.journal.base import JournalError
 
@@ -24,10 +25,8 @@ class Problem(BaseModel):
     detail: str | None = Field(default=None, examples=["no run has the id 01k…"])
 
 
-class ExactJSON(Response):
+class ExactJSON(JSONResponse):
     """A JSON reply; numbers with a point are exact."""
-
-    media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         return jsonio.dumps(content)
@@ -45,8 +44,24 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI description, in which what FastAPI says of bad input is what is really answered."""
+    if app.openapi_schema is None:
+        found = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        for path in found["paths"].values():
+            for operation in path.values():
+                if "422" in operation["responses"]:
+                    operation["responses"]["422"] = answers(422)[422]
+                operation["responses"].setdefault("500", answers(500)[500])
+        for name in ("HTTPValidationError", "ValidationError"):
+            found.get("components", {}).get("schemas", {}).pop(name, None)
+        app.openapi_schema = found
+    return app.openapi_schema
+
+
 def install(app: FastAPI) -> None:
     """Make every error of the application a problem."""
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
 
     async def http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

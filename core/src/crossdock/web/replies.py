@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 _RUN = "01k9x3v7q2m8t4c6w0y5z1b3d7"
 _AT = "2026-11-26T09:15:02.123456Z"
@@ -92,3 +92,239 @@ class OverviewReply(BaseModel):
 
     flows: list[FlowOverview]
     needs_person: Needing
+
+
+class LegReply(BaseModel):
+    """How one leg of a run stands."""
+
+    leg: str = Field(examples=["invoice"])
+    state: str = Field(examples=["failed"])
+    id: str | None = Field(description="the vendor's id of what it made", examples=["1041"])
+    url: str | None = Field(description="the vendor's own page of it")
+    note: str | None
+
+
+class StepReply(BaseModel):
+    """One checkpoint of a run."""
+
+    seq: int = Field(examples=[5])
+    kind: str = Field(examples=["apply"])
+    leg: str | None = Field(examples=["invoice"])
+    phase: str = Field(examples=["failed"])
+    at: datetime = Field(examples=[_AT])
+    data: dict[str, Any] = Field(description="what it tells; `http` is what went over the wire")
+
+
+class RunDetail(RunSummary):
+    """One run with all that is known of it."""
+
+    replayed_by: str | None
+    origin: dict[str, Any] | None = Field(description="the run that it follows")
+    takeovers: int = Field(description="performers that vanished", examples=[0])
+    edits: list[dict[str, Any]] = Field(description="what people changed: path, before, after")
+    records: dict[str, Any] | None = Field(description="what it has read, as it has it now")
+    approval: dict[str, Any] | None = Field(description="the yes that it waits for, or got, with all it would write")
+    event: dict[str, Any] | None
+    legs: list[LegReply]
+    payload: Any = Field(description="what the leg at which it went wrong was given")
+    steps: list[StepReply]
+
+
+class LegPreviewReply(BaseModel):
+    """What a replay would do about one leg."""
+
+    leg: str = Field(examples=["invoice"])
+    do: str = Field(examples=["books.invoice.create"])
+    fate: str = Field(description="write, keep, differs, settle, redo, off or broken", examples=["write"])
+    input: dict[str, Any] | None
+    error: str | None
+    id: str | None
+    url: str | None
+
+
+class PreviewReply(BaseModel):
+    """What a replay would write; nothing was."""
+
+    ok: bool = Field(examples=[True])
+    run: str = Field(examples=[_RUN])
+    flow: str = Field(examples=["deal-to-invoice"])
+    plan: str
+    edits: list[dict[str, Any]]
+    legs: list[LegPreviewReply]
+    checks: list[dict[str, Any]]
+    unmapped: list[dict[str, Any]]
+    problem: str | None = Field(description="what would stop it before it writes", examples=[None])
+
+
+class PausedReply(BaseModel):
+    """Who has stopped something, why and since when."""
+
+    by: str = Field(examples=["ann"])
+    why: str | None = Field(examples=["the books are being closed"])
+    since: datetime = Field(examples=[_AT])
+
+
+class PauseReply(BaseModel):
+    """A flow or a connection, and whether it is stopped by a person."""
+
+    kind: str = Field(examples=["flow"])
+    name: str = Field(examples=["deal-to-invoice"])
+    paused: PausedReply | None
+
+
+class FlowReply(BaseModel):
+    """One flow in force."""
+
+    name: str = Field(examples=["deal-to-invoice"])
+    when: str = Field(examples=["crm.deal.won"])
+    follow: str | None
+    plan: str
+    legs: list[dict[str, Any]]
+    runs: dict[str, int] = Field(examples=[{"succeeded": 41020}])
+    paused: PausedReply | None
+
+
+class FlowsReply(BaseModel):
+    """The flows in force."""
+
+    items: list[FlowReply]
+    problems: list[str] = Field(description="why the newest routing file was refused")
+
+
+class ConnectionReply(BaseModel):
+    """One connection."""
+
+    name: str = Field(examples=["books"])
+    connector: str = Field(examples=["quickbooks"])
+    status: str = Field(description="active, paused, down or stopped", examples=["active"])
+    reason: str | None
+    since: datetime | None
+    next_try: datetime | None
+    webhooks: dict[str, Any] | None
+    poll: dict[str, Any] | None
+    paused: PausedReply | None
+
+
+class ConnectionsReply(BaseModel):
+    """The connections in force."""
+
+    items: list[ConnectionReply]
+
+
+class MeReply(BaseModel):
+    """Who you are."""
+
+    name: str = Field(examples=["ann"])
+    role: str = Field(examples=["operator"])
+
+
+class PersonReply(BaseModel):
+    """Somebody who is let in, or was."""
+
+    name: str = Field(examples=["ann"])
+    role: str = Field(examples=["operator"])
+    created_at: datetime = Field(examples=[_AT])
+    disabled_at: datetime | None
+
+
+class PeopleReply(BaseModel):
+    """Everybody."""
+
+    items: list[PersonReply]
+
+
+class TokenReply(BaseModel):
+    """A token for a program, without itself."""
+
+    id: str = Field(examples=["3f9c2a11d04b"])
+    name: str = Field(examples=["grafana"])
+    role: str = Field(examples=["viewer"])
+    created_by: str
+    created_at: datetime = Field(examples=[_AT])
+    expires_at: datetime | None
+    used_at: datetime | None
+    revoked_at: datetime | None
+
+
+class NewTokenReply(TokenReply):
+    """A token, this once with itself."""
+
+    token: str = Field(examples=["cdk_…"])
+
+
+class TokensReply(BaseModel):
+    """All tokens."""
+
+    items: list[TokenReply]
+
+
+class RevokedReply(BaseModel):
+    """A token that opens nothing any more."""
+
+    id: str = Field(examples=["3f9c2a11d04b"])
+    revoked_at: datetime
+
+
+class JobReply(BaseModel):
+    """A bulk job, and how far it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    action: str = Field(examples=["replay"])
+    wanted: dict[str, Any]
+    edits: list[dict[str, Any]]
+    why: str | None
+    by: str = Field(examples=["ann"])
+    pace: float = Field(examples=[5.0])
+    stop_after: int | None
+    status: str = Field(description="working, stopped or done", examples=["working"])
+    reason: str | None
+    created_at: datetime = Field(examples=[_AT])
+    ended_at: datetime | None
+    total: int = Field(examples=[200])
+    waiting: int = Field(examples=[120])
+    skipped: int = Field(examples=[0])
+    done: int = Field(examples=[80])
+    ended_well: int = Field(examples=[75])
+    failed: int = Field(examples=[1])
+    at_work: int = Field(examples=[4])
+    eta_seconds: int | None = Field(examples=[24])
+
+
+class JobsReply(BaseModel):
+    """Bulk jobs, newest first."""
+
+    items: list[JobReply]
+
+
+class ProspectReply(BaseModel):
+    """What a bulk job would come to."""
+
+    fit: int = Field(examples=[200])
+    left_out: dict[str, int] = Field(examples=[{"replayed or dismissed already": 3}])
+    first: list[RunSummary]
+    partial: bool = Field(description="there are more than one job takes")
+
+
+class HealthReply(BaseModel):
+    """Whether the process answers."""
+
+    status: str = Field(examples=["ok"])
+
+
+class ReadyReply(BaseModel):
+    """Whether runs make progress."""
+
+    status: str = Field(examples=["ready"])
+    journal: str = Field(examples=["ok"])
+    oldest_due_seconds: float = Field(examples=[0.0])
+    config: str = Field(examples=["in force"])
+
+
+class TakenReply(BaseModel):
+    """What became of a delivery."""
+
+    accepted: int = Field(examples=[1])
+    duplicates: int = Field(examples=[0])
+    ignored: int = Field(examples=[0])

@@ -17,9 +17,10 @@ def routers() -> list[APIRouter]:
         live,
         login,
         overview,
+        reference,
         run,
         runs,
     )
 
-    pages = (overview, runs, run, editing, flows, connections, bulk, audit)
+    pages = (overview, runs, run, editing, flows, connections, bulk, audit, reference)
     return [module.router for module in (assets, live, login, *pages)]

@@ -26,6 +26,7 @@ PLACES = (
     ("/connections", "Connections"),
     ("/bulk", "Bulk"),
     ("/audit", "Audit"),
+    ("/docs", "API"),
 )
 SHOWN = 200_000
 """Characters of a payload that a page shows at most; the API has the whole of it."""
