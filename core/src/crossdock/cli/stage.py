@@ -74,13 +74,14 @@ class Stage:
     async def follow(self, key: str, seconds: float, flow: str = FLOW) -> AsyncIterator[Shown]:
         """The newest run of a key, each time that it has got further, until one ends or the time is up.
 
-        One that is ignored is not the last: of several events about a record one may hold.
+        Those that are ignored do not count while there is another: of several events about a record one may hold.
         """
         seen: tuple[str, int] | None = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while True:
-                    for item in (await self.runs(key, flow))[:1]:
+                    found = await self.runs(key, flow)
+                    for item in ([one for one in found if one["status"] != "ignored"] or found)[:1]:
                         run: Shown = await self.ask("GET", f"{self.url}/api/v1/runs/{item['id']}")
                         if (run["id"], len(run["steps"])) != seen:
                             seen = run["id"], len(run["steps"])
