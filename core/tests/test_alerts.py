@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from crossdock.alerts import AT_ONCE, LONGEST_RETRY, Courier, post
+from crossdock.alerts import post
+from crossdock.config.telling import Telling
+from crossdock.courier import AT_ONCE, LONGEST_RETRY, Courier
 from crossdock.journal.base import JournalError
 from crossdock.journal.sqlite import SqliteJournal
 from crossdock.metrics import RuntimeMetrics
@@ -26,6 +28,9 @@ class Notifiers:
     failure: BaseException
     told: list[str] = field(default_factory=list)
     asked: str = ""
+
+    def telling(self, name: str) -> Telling:
+        return Telling()
 
     def notifier(self, name: str) -> Notifiers:
         self.asked = name
@@ -115,6 +120,9 @@ class Hanging:
     told: list[str] = field(default_factory=list)
     begun: int = 0
 
+    def telling(self, name: str) -> Telling:
+        return Telling(group="off")
+
     def notifier(self, name: str) -> Any:
         @dataclass
         class One:
@@ -196,7 +204,7 @@ async def test_a_clock_that_jumps_during_a_delivery_does_not_repeat_it(journal: 
 async def test_a_delivery_that_does_not_finish_at_a_stop_is_tried_again(
     journal: SqliteJournal, hanging: tuple[Courier, Hanging], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crossdock.alerts.PARTING", timedelta(milliseconds=50))
+    monkeypatch.setattr("crossdock.courier.PARTING", timedelta(milliseconds=50))
     sender, connections = hanging
     await post(journal, alert("a"), ("hangs",), NOW)
     await drained(sender)

@@ -1,36 +1,24 @@
-"""Telling people: alerts are made from a run, stored with it, and delivered until they arrive."""
+"""What people are told: alerts are made from a run, and stored with it until they are delivered."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
-from crossdock_sdk import Alert, ConnectorError, jsonio
-from crossdock_sdk.crashpoints import reach
+from crossdock_sdk import Alert, jsonio
 
 from crossdock.approval import writes
-from crossdock.connections import Connections
-from crossdock.journal.base import Blocked, Journal, NewAlert, RunRow, StoredAlert
-from crossdock.metrics import RuntimeMetrics
+from crossdock.journal.base import Blocked, ConnectionState, Journal, NewAlert, RunRow
 from crossdock.payload import payload_of
 from crossdock.program import Program
 from crossdock.saga import culprit, reports, why_held
 from crossdock.state import Phase, Run, Status, leaves
 
 _log = logging.getLogger("crossdock.alerts")
-
-FIRST_RETRY = timedelta(seconds=2)
-LONGEST_RETRY = timedelta(minutes=10)
-DELIVERY_TIMEOUT = timedelta(seconds=30)
-AT_ONCE = 20
-"""How many deliveries one notifier may have in hand before the rest of its alerts wait."""
-PARTING = timedelta(seconds=2)
-"""How long deliveries have to finish at a stop: one that is cut off may be told twice."""
+_LEVELS = {"info": logging.INFO, "warning": logging.WARNING}
 
 _TITLES = {
     Status.ROLLED_BACK: "rolled back: nothing of it remains",
@@ -82,6 +70,11 @@ class Links:
     def run(self, run_id: str) -> dict[str, str]:
         return {"Run": f"{self.public_url}/runs/{run_id}"} if self.public_url else {}
 
+    def runs(self, **wanted: str | None) -> dict[str, str]:
+        """The list of runs that are so; what is None or empty does not matter."""
+        query = urlencode({name: value for name, value in wanted.items() if value})
+        return {"All of them": f"{self.public_url}/runs?{query}"} if self.public_url else {}
+
 
 def run_alert(program: Program, row: RunRow, run: Run, status: Status, now: datetime, links: Links) -> Alert:
     """The alert of a run that ended without success, or that waits for a person."""
@@ -109,6 +102,26 @@ def run_alert(program: Program, row: RunRow, run: Run, status: Status, now: date
         legs=reports(program.plan, run),
         advice=_ADVICE[status],
         links=links.run(row.id),
+        thread=row.root,
+        trace_id=_trace_id(row.trace),
+    )
+
+
+def recovery_note(program: Program, row: RunRow, run: Run, now: datetime, links: Links) -> Alert:
+    """That a run came to a good end of which, or of whose ancestors, people were told that it had not."""
+    how = f"as replay of {row.replay_of}" if row.replay_of else "after it had stopped"
+    return Alert(
+        id=f"{row.id}:recovered:{row.root}",
+        title=f"{row.flow} for {row.key} has succeeded, {how}",
+        severity="info",
+        at=now,
+        flow=row.flow,
+        run=row.id,
+        status=str(Status.SUCCEEDED),
+        key=row.key,
+        legs=reports(program.plan, run),
+        links=links.run(row.id),
+        thread=row.root,
         trace_id=_trace_id(row.trace),
     )
 
@@ -136,8 +149,38 @@ def connection_alert(connection: str, status: str, error: dict[str, Any], row: R
         connection=connection,
         error={k: v for k, v in error.items() if k != "jitter"},
         advice=advice,
+        thread=f"connection:{connection}",
         trace_id=_trace_id(row.trace),
     )
+
+
+def closed_about(state: ConnectionState) -> str:
+    """The id of the alert that tells of a closed connection."""
+    since = state.since.isoformat() if state.since else ""
+    return f"connection:{state.name}:{state.status}:{since}"
+
+
+def reopened_note(state: ConnectionState, waiting: int, now: datetime) -> Alert:
+    """That a connection which was closed, as `state` tells, can be used again, and how many runs go on."""
+    took = _span(now - state.since) if state.since else "a while"
+    went = "1 run goes on" if waiting == 1 else f"{waiting} runs go on"
+    return Alert(
+        id=f"connection:{state.name}:active:{now.isoformat()}",
+        title=f"connection {state.name} is back after {took}; {went}",
+        severity="info",
+        at=now,
+        connection=state.name,
+        thread=f"connection:{state.name}",
+    )
+
+
+def _span(took: timedelta) -> str:
+    minutes, seconds = divmod(int(took.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
+    first = next((at for at, (number, _) in enumerate(parts) if number), 3)
+    return " ".join(f"{number} {unit}" for number, unit in parts[first : first + 2] if number) or "0 s"
 
 
 def poll_alert(connection: str, since: datetime, message: str, now: datetime) -> Alert:
@@ -176,6 +219,7 @@ def stuck_alert(row: RunRow, message: str, now: datetime) -> Alert:
         key=row.key,
         error={"kind": "config", "message": message},
         advice="Put back what the message names, or install it; the run goes on by itself.",
+        thread=row.root,
         trace_id=_trace_id(row.trace),
     )
 
@@ -192,6 +236,7 @@ def defect_alert(row: RunRow, message: str, now: datetime) -> Alert:
         key=row.key,
         error={"kind": "defect", "message": message},
         advice="It is tried again by itself. Report what the log says; restore a backup if the database is damaged.",
+        thread=row.root,
         trace_id=_trace_id(row.trace),
     )
 
@@ -210,19 +255,21 @@ def blocked_alert(blocked: Blocked, now: datetime) -> Alert:
         key=row.key,
         error={"kind": "blocked", "message": f"run {blocked.behind} waits for a person, and this one for it"},
         advice=f"See to run {blocked.behind}; this one goes on by itself then.",
+        thread=row.root,
         trace_id=_trace_id(row.trace),
     )
 
 
-def outbox(alert: Alert, notifiers: tuple[str, ...], now: datetime) -> tuple[NewAlert, ...]:
-    """The alert as the journal keeps it, once for each notifier."""
+def outbox(alert: Alert, notifiers: tuple[str, ...], now: datetime, *, note: bool = False) -> tuple[NewAlert, ...]:
+    """The alert as the journal keeps it, once for each notifier. `note`: it ends what was told before."""
     body = jsonio.loads(jsonio.dumps(alert.model_dump()))
-    return tuple(NewAlert(f"{alert.id}@{name}", {"notifier": name, "alert": body}, now) for name in notifiers)
+    more = {"note": True} if note else {}
+    return tuple(NewAlert(f"{alert.id}@{name}", {"notifier": name, "alert": body, **more}, now) for name in notifiers)
 
 
 def tell_log(alert: Alert) -> None:
     """Every alert is a line in the log, too."""
-    level = logging.WARNING if alert.severity != "error" else logging.ERROR
+    level = _LEVELS.get(alert.severity, logging.ERROR)
     facts = {"run": alert.run, "leg": alert.leg, "flow": alert.flow, "alert": alert.id}
     _log.log(level, "%s: %s", alert.title, alert.error.get("message", ""), extra=facts)
 
@@ -234,98 +281,6 @@ async def post(journal: Journal, alert: Alert, notifiers: tuple[str, ...], now: 
         fresh = await journal.put_alert(entry.id, entry.data, entry.due_at)
     if fresh:
         tell_log(alert)
-
-
-class Courier:
-    """Delivers stored alerts, each until its notifier takes it. One that fails, is slow or hangs delays no other."""
-
-    def __init__(
-        self, journal: Journal, connections: Connections, metrics: RuntimeMetrics, now: Callable[[], datetime]
-    ) -> None:
-        self._journal = journal
-        self._connections = connections
-        self._metrics = metrics
-        self._now = now
-        self._in_hand: dict[asyncio.Task[None], StoredAlert] = {}
-
-    async def dispatch(self) -> int:
-        """Take up alerts that are due, and begin to deliver them side by side; how many.
-
-        Raises `JournalError`, also for a delivery that has ended since and could not be noted.
-        """
-        self._reap()
-        taken = self._in_hand.values()
-        counted = Counter(stored.data.get("notifier", "") for stored in taken)
-        due = await self._journal.due_alerts(
-            self._now(),
-            hold=DELIVERY_TIMEOUT + timedelta(seconds=5),
-            limit=AT_ONCE,
-            but_for=[name for name, count in counted.items() if count >= AT_ONCE],
-            in_hand=[stored.id for stored in taken],
-        )
-        for stored in due:
-            task = asyncio.create_task(self._deliver(stored), name=f"crossdock-alert {stored.id}")
-            self._in_hand[task] = stored
-        return len(due)
-
-    async def round(self) -> int:
-        """Deliver alerts that are due, each to its end; how many there were. Raises as `dispatch`."""
-        count = await self.dispatch()
-        if self._in_hand:
-            await asyncio.wait(self._in_hand)
-        self._reap()
-        return count
-
-    async def idle(self, longest: timedelta) -> None:
-        """Wait until a delivery ends, which makes room for others, but not longer than this."""
-        if self._in_hand:
-            await asyncio.wait(self._in_hand, timeout=longest.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
-        else:
-            await asyncio.sleep(longest.total_seconds())
-
-    async def stop(self) -> None:
-        """Let deliveries in hand finish for a moment, then cut them off; they are tried again."""
-        if self._in_hand:
-            await asyncio.wait(self._in_hand, timeout=PARTING.total_seconds())
-        for task in self._in_hand:
-            task.cancel()
-        await asyncio.gather(*self._in_hand, return_exceptions=True)
-        self._in_hand.clear()
-
-    def _reap(self) -> None:
-        ended = [task for task in self._in_hand if task.done()]
-        for task in ended:
-            del self._in_hand[task]
-        for task in ended:
-            failure = None if task.cancelled() else task.exception()
-            if isinstance(failure, Exception):
-                raise failure
-
-    async def _deliver(self, stored: StoredAlert) -> None:
-        name = stored.data["notifier"]
-        retry_at: datetime | None = None
-        outcome = "delivered"
-        try:
-            async with asyncio.timeout(DELIVERY_TIMEOUT.total_seconds()):
-                reach("alert.taken")
-                await self._connections.notifier(name).notify(Alert.model_validate(stored.data["alert"]))
-                reach("alert.delivered")
-        except Exception as error:
-            outcome = "failed"
-            retry_at = self._now() + _pause(stored.tries, error)
-            _log.error("alert %s is not delivered by %s yet, again at %s: %s", stored.id, name, retry_at, error)
-        self._metrics.alerts.add(name, outcome)
-        await self._journal.mark_alert(stored.id, retry_at=retry_at)
-
-
-def _pause(tries: int, error: Exception) -> timedelta:
-    asked = error.retry_after if isinstance(error, ConnectorError) else None
-    grown: timedelta = min(FIRST_RETRY * 4 ** min(tries, 6), LONGEST_RETRY)
-    try:
-        return max(grown, min(timedelta(seconds=asked or 0), LONGEST_RETRY))
-    except (OverflowError, ValueError):
-        # What a vendor asks for may be more than a timedelta holds, or no number at all.
-        return LONGEST_RETRY
 
 
 def _trace_id(trace: str) -> str | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from crossdock.alerts import connection_alert, outbox, tell_log
+from crossdock.alerts import closed_about, connection_alert, outbox, reopened_note, tell_log
 from crossdock.journal.base import ConnectionState, Journal, RunRow, connection_wait
 from crossdock.journal.pauses import CONNECTION
 from crossdock.saga import AUTH_PROBE, LONGEST_PAUSE
@@ -159,7 +159,11 @@ class Circuits:
         await self._reread(connection)
 
     async def _open(self, connection: str) -> None:
-        await self._journal.open_connection(connection, self._now())
+        """Let it be used again, and say so to those who were told that it may not."""
+        now, state = self._now(), await self._journal.connection_state(connection)
+        note = reopened_note(state, await self._journal.waiting_for(connection), now)
+        heard = await self._journal.talks.recipients(closed_about(state))
+        await self._journal.open_connection(connection, now, outbox(note, heard, now, note=True))
         self._closed.pop(connection, None)
 
 

@@ -10,6 +10,7 @@ from crossdock_sdk import Action, ConfigError, Connection, Context, Notifier, So
 
 from crossdock.config.load import ConnectionSpec, Stopped
 from crossdock.config.polls import PollSettings
+from crossdock.config.telling import Telling
 from crossdock.plugins import Registry
 
 
@@ -72,6 +73,10 @@ class Connections:
     def polling(self, name: str) -> PollSettings | None:
         """How a connection is polled; None if it is not, or cannot be used."""
         return self._specs[name].poll if name in self._specs and name not in self.stopped else None
+
+    def telling(self, name: str) -> Telling:
+        """How a notifier's connection wants to be told."""
+        return self._specs[name].telling if name in self._specs else Telling()
 
     def of_account(self, name: str, account: str) -> str | None:
         """The connection of the same connector for this account, the named one before others; None if there is none."""

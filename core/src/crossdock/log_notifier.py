@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from crossdock_sdk import Alert, Connection, ConnectionConfig, Context, Notifier, hookimpl, jsonio
 
-_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
+_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO, "good": logging.INFO}
 
 
 class LogConfig(ConnectionConfig):
@@ -32,7 +32,7 @@ class LogNotifier(Notifier):
         self._logger = context.logger
 
     async def notify(self, alert: Alert) -> None:
-        """Write the alert; a severity that is none of error, warning, info counts as error."""
+        """Write the alert; an unknown severity counts as error."""
         line = jsonio.dumps({"event": "alert", **alert.model_dump(exclude_defaults=True)}).decode()
         self._logger.log(_LEVELS.get(alert.severity, logging.ERROR), "%s", line)
 

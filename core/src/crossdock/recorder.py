@@ -15,11 +15,12 @@ from typing import Any
 from crossdock_sdk import Alert
 from crossdock_sdk.crashpoints import reach
 
-from crossdock.alerts import Links, outbox, run_alert, tell_log
+from crossdock.alerts import Links, outbox, recovery_note, run_alert, tell_log
 from crossdock.journal.base import (
     Checkpoint,
     Claim,
     Journal,
+    NewAlert,
     ObjectUse,
     Overtaken,
     RunRow,
@@ -232,7 +233,7 @@ class Recorder:
     async def _write(self, job: Job, decision: Decision) -> bool:
         closing = _closing(decision, self.now())
         alert = self._alert(job, decision)
-        alerts = outbox(alert, job.program.flow.notify, self.now()) if alert else ()
+        alerts = outbox(alert, job.program.flow.notify, self.now()) if alert else await self._note(job, decision)
         update = self._knowing(job, replace(_update(job, decision), alerts=alerts))
         count = await self._commit(job, closing, update, self.now() + self.lease)
         job.run = fold(job.run, closing)
@@ -246,6 +247,15 @@ class Recorder:
         if not isinstance(decision, (Wait, Stop, End)) or not decision.alert:
             return None
         return run_alert(job.program, job.row, job.run, decision.status, self.now(), self.links)
+
+    async def _note(self, job: Job, decision: Decision) -> tuple[NewAlert, ...]:
+        """That all is well after all, where people were told of trouble with the run or with what it replays."""
+        if not isinstance(decision, End) or decision.status is not Status.SUCCEEDED or not job.program.flow.notify:
+            return ()
+        if not job.run.troubled and not (job.row.replay_of and await self.journal.talks.troubled(job.row.root)):
+            return ()
+        note = recovery_note(job.program, job.row, job.run, self.now(), self.links)
+        return outbox(note, job.program.flow.notify, self.now(), note=True)
 
     def _ended(self, job: Job, status: Status) -> None:
         self.metrics.runs.add(job.row.flow, str(status))

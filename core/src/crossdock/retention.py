@@ -85,6 +85,7 @@ class Keeper:
         runs = await self._all(lambda: journal.prune(runs_before, BATCH))
         events = await self._all(lambda: journal.forget_events(min(runs_before, now - KNOWN), EVENTS))
         await journal.forget_alerts(payloads_before)
+        await journal.talks.forget(payloads_before, now)
         await journal.forget_endings(now)
         await journal.hooks.forget(now - UNFINISHED)
         await journal.bulk.forget(payloads_before)

@@ -16,13 +16,14 @@ from crossdock_sdk import Connection, Context, Redactor
 from crossdock_sdk.contracts.connection import secrets_of
 
 from crossdock import __version__
-from crossdock.alerts import Courier, Links
+from crossdock.alerts import Links
 from crossdock.bulk import BulkWorker
 from crossdock.calling import Caller
 from crossdock.circuits import Circuits
 from crossdock.config.load import Loaded, load
 from crossdock.config.problems import ConfigProblems
 from crossdock.connections import Connections
+from crossdock.courier import Courier
 from crossdock.gauges import Gauges
 from crossdock.handshakes import Handshakes
 from crossdock.ids import owner_id
@@ -34,15 +35,18 @@ from crossdock.metrics import RuntimeMetrics
 from crossdock.origins import Origins
 from crossdock.plugins import Registry, load_plugins
 from crossdock.polling import Poller
+from crossdock.presses import Presses
 from crossdock.program import Programs
 from crossdock.recorder import Recorder
 from crossdock.redaction import Scrubber
+from crossdock.retelling import Retelling
 from crossdock.retention import Keeper, remembered
 from crossdock.runners.local import LocalRunner
 from crossdock.settings import Settings
 from crossdock.stepper import Stepper
 from crossdock.telemetry import Telemetry
 from crossdock.telemetry.metering import Metering, wanted
+from crossdock.tokens import Tokens
 from crossdock.vault import Vault, secret_key
 
 _log = logging.getLogger("crossdock")
@@ -137,7 +141,9 @@ class Crossdock:
             self.now,
             self.rng,
         )
-        courier = Courier(self.journal, self.connections, self.metrics, self.now)
+        tokens = Tokens(key, self.now)
+        retelling = Retelling(self.journal, links, tokens)
+        courier = Courier(self.journal, self.connections, self.metrics, self.now, retelling)
         self.runner = LocalRunner(
             self.journal,
             self.stepper,
@@ -146,6 +152,15 @@ class Crossdock:
             self.now,
             concurrency=self.settings.concurrency,
             owner=owner,
+        )
+        self.presses = Presses(
+            self.journal,
+            self.connections,
+            tokens,
+            lambda: self.loaded.flows,
+            self.now,
+            self.rng,
+            wake=self.runner.wake,
         )
         self.poller = Poller(
             self.journal,
@@ -184,6 +199,7 @@ class Crossdock:
         for task in tuple(self._background):
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        await self.presses.stop()
         await self.poller.stop()
         await self.runner.stop(self.settings.grace_period)
         await self.connections.close()

@@ -164,6 +164,8 @@ class Run(msgspec.Struct, frozen=True):
     cancelled: bool = False
     alerted: str | None = None
     """The stop (`held`, `in_doubt`) that a person has been told of since the run last moved."""
+    troubled: bool = False
+    """A person has been told, ever, that it failed or waits for them; to be asked for a yes is no trouble."""
     stopped: str | None = None
     ended: Status | None = None
     replay_of: str | None = None
@@ -468,8 +470,9 @@ def _stopped(run: Run, step: Step) -> Run:
     if step.kind == "end":
         return replace(run, ended=Status(step.phase))
     alerted = step.phase if step.data.get("alert") else run.alerted
-    asked = run.asked + (step.phase == Status.AWAITING_APPROVAL)
-    return replace(run, stopped=step.phase, alerted=alerted, asked=asked)
+    waits = step.phase == Status.AWAITING_APPROVAL
+    troubled = run.troubled or (bool(step.data.get("alert")) and not waits)
+    return replace(run, stopped=step.phase, alerted=alerted, asked=run.asked + waits, troubled=troubled)
 
 
 _EVOLVE = {

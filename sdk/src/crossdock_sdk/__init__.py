@@ -13,6 +13,7 @@ from crossdock_sdk.contracts.connection import (
     Token,
     TokenStore,
 )
+from crossdock_sdk.contracts.conversation import ConversationNotifier, Interaction, Interactive, Posted, Press
 from crossdock_sdk.contracts.notifier import Alert, AlertAction, LegReport, Notifier
 from crossdock_sdk.contracts.polling import Polling, PollPage, PollRequest
 from crossdock_sdk.contracts.sink import Action, Receipt, Redo, Sink
@@ -91,6 +92,7 @@ __all__ = (
     "ConnectionConfig",
     "ConnectorError",
     "Context",
+    "ConversationNotifier",
     "Customer",
     "Deal",
     "DealProduct",
@@ -102,6 +104,8 @@ __all__ = (
     "EventVoid",
     "Handshake",
     "HeaderAuth",
+    "Interaction",
+    "Interactive",
     "Invoice",
     "InvoiceLine",
     "InvoiceSend",
@@ -124,6 +128,8 @@ __all__ = (
     "PollPage",
     "PollRequest",
     "Polling",
+    "Posted",
+    "Press",
     "Receipt",
     "Record",
     "Redactor",

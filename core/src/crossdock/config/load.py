@@ -24,6 +24,8 @@ from crossdock.config.polls import PollSettings, poll_settings
 from crossdock.config.problems import ConfigProblems, Finding, Place, Problem, finding
 from crossdock.config.salvage import Salvage, salvage_flow
 from crossdock.config.secrets import Clear, too_short
+from crossdock.config.telling import KEYS as TELLING
+from crossdock.config.telling import Telling, telling
 from crossdock.plugins import Registry
 from crossdock.words import did_you_mean, nearest
 
@@ -41,6 +43,8 @@ class ConnectionSpec:
     config: ConnectionConfig
     poll: PollSettings | None = None
     """How it is polled; None: not at all."""
+    telling: Telling = field(default_factory=Telling)
+    """How it is told, if it is a notifier's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,12 +219,13 @@ class _Load:
         if kind is None:
             self._unknown_connector(name, body, key)
             return
-        settings = {k: value for k, value in body.items() if k not in {key, "poll"}}
-        poll = self._poll(connector, body, path)
+        ours = {key, "poll", *(TELLING if connector in self._registry.notifiers else ())}
+        settings = {k: value for k, value in body.items() if k not in ours}
+        poll, told = self._poll(connector, body, path), self._telling(connector, body, path)
         shown = {k: value for k, value in raw.items() if k != key}
         self._entries[name] = ConnectionEntry(name=name, connector=connector, settings=settings, raw=shown)
         try:
-            self._specs[name] = ConnectionSpec(name, connector, kind.Config.model_validate(settings), poll)
+            self._specs[name] = ConnectionSpec(name, connector, kind.Config.model_validate(settings), poll, told)
         except ValidationError as error:
             self._explain(error, kind.Config, path)
         except Exception as error:
@@ -240,6 +245,15 @@ class _Load:
                 # `poll: 60s` has no `every` of its own to point at.
                 self._report((*path, "poll", *(place if isinstance(given, dict) else ())), message)
             return None
+
+    def _telling(self, connector: str, body: dict[str, Any], path: tuple[str, ...]) -> Telling:
+        """How a notifier's connection is told."""
+        try:
+            return telling(body) if connector in self._registry.notifiers else Telling()
+        except ValidationError as error:
+            for place, message in explained(error, Telling):
+                self._report((*path, *place), message)
+            return Telling()
 
     def _connector_key(self, body: dict[str, Any], path: tuple[str, ...]) -> str | None:
         """Under which key the connector stands, misspelt perhaps."""
@@ -283,7 +297,7 @@ class _Load:
         """Report what is wrong with settings; with `written`, only with those that are there."""
         for item in error.errors(include_url=False):
             if not written or (item["loc"] and item["type"] != "missing"):
-                self._report((*path, *map(str, item["loc"])), one(dict(item), model, ("poll",)))
+                self._report((*path, *map(str, item["loc"])), one(dict(item), model, ("poll", *TELLING)))
 
     def _flow(self, name: str, salvaged: Salvage, names: Names, flows: Mapping[str, Flow | None]) -> None:
         findings = [finding(place, message) for place, message in salvaged.mistakes]

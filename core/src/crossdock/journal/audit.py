@@ -123,7 +123,7 @@ def empty_acts(db: sqlite3.Connection, run_id: str) -> None:
 
 def _page(db: sqlite3.Connection, filters: Mapping[str, str | None], before: int, limit: int) -> list[StoredAct]:
     rows = db.execute(_SQL[_listing(filters)], {**filters, "older_than": before, "limit": limit + 1}).fetchall()
-    return [_act(row) for row in rows]
+    return [stored_act(row) for row in rows]
 
 
 def _listing(filters: Mapping[str, str | None]) -> str:
@@ -134,7 +134,7 @@ def _listing(filters: Mapping[str, str | None]) -> str:
     return "acts_on_kind" if filters["subject"] is None else "acts_on"
 
 
-def _act(row: sqlite3.Row) -> StoredAct:
+def stored_act(row: sqlite3.Row) -> StoredAct:
     known: dict[str, Any] = {name: row[name] for name in ("no", "actor", "via", "action", "kind", "subject", "why")}
     told: dict[str, Any] = {
         name: None if row[name] is None else jsonio.loads(row[name]) for name in ("before", "after")

@@ -52,6 +52,7 @@ from crossdock.journal.rows import (
     connection_wait,
     run_wait,
 )
+from crossdock.journal.talks import Joining, Part, Talk, Talks
 
 __all__ = (
     "Accepted",
@@ -69,6 +70,7 @@ __all__ = (
     "Expired",
     "Index",
     "InvalidCursor",
+    "Joining",
     "Journal",
     "JournalError",
     "JournalFull",
@@ -81,6 +83,7 @@ __all__ = (
     "Overtaken",
     "Overview",
     "Page",
+    "Part",
     "PayloadRemoved",
     "People",
     "Poll",
@@ -93,6 +96,8 @@ __all__ = (
     "StoredEvent",
     "StoredStep",
     "StoredToken",
+    "Talk",
+    "Talks",
     "Throughput",
     "connection_wait",
     "run_wait",
@@ -111,6 +116,11 @@ class Journal(Protocol):
     @property
     def trouble(self) -> str | None:
         """Why nothing could be written the last time that there was something to write; None while all is well."""
+        ...
+
+    @property
+    def talks(self) -> Talks:
+        """Which alerts belong to one message, where it stands, and what of it has been told."""
         ...
 
     @property
@@ -358,8 +368,15 @@ class Journal(Protocol):
         """
         ...
 
-    async def open_connection(self, name: str, now: datetime) -> None:
-        """Let a connection be used again. The runs that wait for it become due, some milliseconds apart."""
+    async def waiting_for(self, connection: str) -> int:
+        """How many runs wait for a connection that may not be used."""
+        ...
+
+    async def open_connection(self, name: str, now: datetime, alerts: Sequence[NewAlert] = ()) -> None:
+        """Let a connection be used again, with the alerts that this brings; nothing if it may be used.
+
+        The runs that wait for it become due, some milliseconds apart.
+        """
         ...
 
     async def send_scout(self, name: str, now: datetime, following: datetime) -> str | None:

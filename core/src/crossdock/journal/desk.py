@@ -25,11 +25,15 @@ def close_connection(db: sqlite3.Connection, state: Row, alerts: Sequence[Row]) 
     return True
 
 
-def open_connection(db: sqlite3.Connection, name: str, now: int, gap: int, spread: int) -> None:
-    """Let a connection be used again, and wake the runs that wait for it, `gap` apart, all within `spread`."""
-    if db.execute(_SQL["open_connection"], {"name": name, "now": now}).rowcount:
-        woken = {"waits_for": connection_wait(name), "now": now, "gap": gap, "spread": spread}
-        db.execute(_SQL["wake_spread"], woken)
+def open_connection(db: sqlite3.Connection, name: str, spread: Row, alerts: Sequence[Row]) -> None:
+    """Let a connection be used again, with its alerts, and wake the runs that wait for it.
+
+    `spread` has `now`, `gap` (how far apart they are woken) and `spread` (within which all of them are).
+    """
+    if db.execute(_SQL["open_connection"], {"name": name, "now": spread["now"]}).rowcount:
+        db.execute(_SQL["wake_spread"], {"waits_for": connection_wait(name), **spread})
+        for alert in alerts:
+            put_alert(db, alert["id"], alert["data"], alert["due_at"])
 
 
 def send_scout(db: sqlite3.Connection, name: str, now: int, following: int) -> str | None:

@@ -20,6 +20,7 @@ from crossdock.journal.rows import (
     StoredEvent,
     StoredStep,
     StoredToken,
+    connection_wait,
 )
 from crossdock.journal.statements import load
 
@@ -143,6 +144,11 @@ def making(
 def connection(db: sqlite3.Connection, name: str) -> ConnectionState:
     row = db.execute(_SQL["connection_state"], (name,)).fetchone()
     return ConnectionState(name) if row is None else connection_state(row)
+
+
+def waiting_for(db: sqlite3.Connection, name: str) -> int:
+    """How many runs wait for a connection."""
+    return int(db.execute(_SQL["waiting_for"], (connection_wait(name),)).fetchone()[0])
 
 
 def closed_connections(db: sqlite3.Connection) -> list[ConnectionState]:

@@ -50,6 +50,7 @@ from crossdock.journal.rows import (
 )
 from crossdock.journal.statements import load
 from crossdock.journal.store import Store, connect_reader, connect_writer, explain
+from crossdock.journal.talks import Talks
 from crossdock.journal.writer import Writer
 
 T = TypeVar("T")
@@ -112,6 +113,7 @@ class SqliteJournal:
         self.hooks = Hooks(self._write, self._read)
         self.index = Index(self._write, self._read, redact)
         self.people = People(self._write, self._read, lambda act: self.audit.row(act))
+        self.talks = Talks(self._write, self._read, self._json)
         self.audit = Audit(self._write, self._read, self._json, lambda: self._cursors)
         self.pauses = Pauses(self._write, self._read, self.audit.row, _GAP, _SPREAD)
         self.bulk = BulkJobs(self._write, self._read, self._json, self.audit)
@@ -447,9 +449,13 @@ class SqliteJournal:
         told = self._alert_values(alerts)
         return await self._write(partial(desk.close_connection, state=values, alerts=told))
 
-    async def open_connection(self, name: str, now: datetime) -> None:
-        gap, spread = _GAP // _MICRO, _SPREAD // _MICRO
-        await self._write(partial(desk.open_connection, name=name, now=micros(now), gap=gap, spread=spread))
+    async def waiting_for(self, connection: str) -> int:
+        return await self._read(reading.waiting_for, connection)
+
+    async def open_connection(self, name: str, now: datetime, alerts: Sequence[NewAlert] = ()) -> None:
+        spread = {"now": micros(now), "gap": _GAP // _MICRO, "spread": _SPREAD // _MICRO}
+        told = self._alert_values(alerts)
+        await self._write(partial(desk.open_connection, name=name, spread=spread, alerts=told))
 
     async def send_scout(self, name: str, now: datetime, following: datetime) -> str | None:
         return await self._write(partial(desk.send_scout, name=name, now=micros(now), following=micros(following)))

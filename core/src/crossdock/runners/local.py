@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from crossdock_sdk.crashpoints import reach
 
-from crossdock.alerts import Courier
+from crossdock.courier import Courier
 from crossdock.ids import owner_alive, owner_id
 from crossdock.journal.base import Checkpoint, ClaimedRun, Journal, JournalError, LeaseLost
 from crossdock.logs import bind

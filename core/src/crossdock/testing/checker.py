@@ -59,6 +59,7 @@ async def assert_nothing_lost(
         *histories.order(stories),
         *tries(stories),
         *telling.stops(stories),
+        *telling.recoveries(stories),
         *telling.troubles(stories),
         *telling.connections(stories, tables),
         *(telling.undelivered(tables, failing) if at_rest else ()),

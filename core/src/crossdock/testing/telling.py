@@ -16,6 +16,9 @@ from crossdock.testing.tables import Tables, Told
 _TOLD_OF = frozenset({Status.ROLLED_BACK, Status.DEAD})
 _PUT_OFF = {"config": "stuck", "defect": "defect"}
 """The kind of error with which a run is put off → the word for it in its alert's id."""
+_OPEN = "active"
+_TROUBLES = frozenset({Status.ROLLED_BACK, Status.DEAD, Status.HELD, Status.IN_DOUBT, Status.CANCELLED})
+_RECOVERED = "recovered"
 _KEPT = timedelta(days=7)
 """Retention takes an alert about a connection by its age alone; in a younger journal than this none is missing."""
 _ASKING = frozenset({"hydrate", "apply", "recover", "undo", "verify"})
@@ -45,6 +48,25 @@ def _episode(alert_id: str) -> str:
     """`run:status:steps@notifier` without the number of steps."""
     run, status, rest = alert_id.split(":", 2)
     return f"{run}:{status}@{rest.rpartition('@')[2]}"
+
+
+def recoveries(stories: Sequence[Story]) -> Iterator[str]:
+    """That a run succeeded after all is told once to each notifier, where people had been told of trouble."""
+    chains: dict[str, list[Story]] = defaultdict(list)
+    for story in stories:
+        chains[story.row.root].append(story)
+    for story in stories:
+        notes = [alert.id.rpartition("@")[2] for alert in story.alerts if alert.id.split(":")[1] == _RECOVERED]
+        troubled = any(map(_troubled, chains[story.row.root]))
+        well = story.row.status == Status.SUCCEEDED and not story.steps[-1].data.get("alert")
+        wanted = story.flow.notify if well and troubled else ()
+        gone = story.row.emptied_at is not None or any(one.row.emptied_at for one in chains[story.row.root])
+        if sorted(notes) != sorted(wanted) and not (gone and set(notes) <= set(wanted)):
+            yield f"run {story.row.id} ({story.row.status}) told {notes} that it succeeded after all, and not {wanted}"
+
+
+def _troubled(story: Story) -> bool:
+    return any(s.kind in ("end", "stop") and s.data.get("alert") and s.phase in _TROUBLES for s in story.steps)
 
 
 def troubles(stories: Sequence[Story]) -> Iterator[str]:
@@ -110,9 +132,12 @@ class _Outage(NamedTuple):
 def connections(stories: Sequence[Story], tables: Tables) -> Iterator[str]:
     """A connection that is closed is told of, to each notifier of the flow that met it, once an episode."""
     told: dict[_Outage, list[Told]] = defaultdict(list)
+    notes: dict[_Outage, list[Told]] = defaultdict(list)
     for one in tables.alerts:
         if one.about.startswith(connection_wait("")):
-            told[_outage(one.about)].append(one)
+            outage = _outage(one.about)
+            (notes if outage.status == _OPEN else told)[outage].append(one)
+    yield from _back(told, notes)
     if _all_kept(stories, tables):
         yield from _untold(stories, tables, told)
         yield from _told_by_half(stories, told)
@@ -127,6 +152,20 @@ def connections(stories: Sequence[Story], tables: Tables) -> Iterator[str]:
                     f"connection {first.name} was {first.status} at {first.at} and {second.status} at {second.at},"
                     " was told of twice, and nothing shows that it was in use between"
                 )
+
+
+def _back(told: Mapping[_Outage, Sequence[Told]], notes: Mapping[_Outage, Sequence[Told]]) -> Iterator[str]:
+    """That a connection is back is told once after it was closed, to those who were told of that."""
+    for first, second in pairwise(sorted(notes, key=lambda note: (note.name, note.at))):
+        if first.name == second.name and not any(first.at <= o.at <= second.at for o in told if o.name == first.name):
+            yield f"connection {first.name} was told of as back at {first.at} and {second.at}, and not closed between"
+    for note, alerts in notes.items():
+        before = [outage for outage in told if outage.name == note.name and outage.at <= note.at]
+        heard = {one.notifier for one in told[max(before)]} if before else set()
+        strangers = {one.notifier for one in alerts} - heard
+        # Retention may have taken the alert that told of it, and then all of them.
+        if before and strangers:
+            yield f"{sorted(strangers)} heard that connection {note.name} is back, and not that it was closed"
 
 
 def _outage(about: str) -> _Outage:

@@ -65,10 +65,9 @@ async def deliver(connection: str, request: Request) -> Response:
         )
         taken = await runtime.intake.receive(connection, raw)
     except TooLargeError:
-        reply = problem(413, f"a delivery may have {runtime.settings.max_body} bytes")
-        return reply if await _drained(request) else _last(reply)
+        return await too_large(request, runtime.settings.max_body)
     except TooSlowError:
-        return _last(problem(408, f"a delivery's body may take {BODY_SECONDS:g} seconds"))
+        return too_slow()
     except ClientDisconnect:
         return problem(400, "the delivery broke off")
     except RefusedError as refused:
@@ -97,6 +96,17 @@ async def read_body(request: Request, limit: int) -> bytes:
     except TimeoutError:
         raise TooSlowError from None
     return b"".join(chunks)
+
+
+async def too_large(request: Request, limit: int) -> Response:
+    """The answer to a body over `limit` bytes."""
+    reply = problem(413, f"a delivery may have {limit} bytes")
+    return reply if await _drained(request) else _last(reply)
+
+
+def too_slow() -> Response:
+    """The answer to a body that takes longer than `BODY_SECONDS`."""
+    return _last(problem(408, f"a delivery's body may take {BODY_SECONDS:g} seconds"))
 
 
 async def _drained(request: Request) -> bool:

@@ -1,17 +1,17 @@
 """An alert as a Slack message. Pure: an `Alert` in, blocks and texts out.
 
 Limits (Slack docs, 'Block Kit', and public report slackapi/bolt-js#2509): 50 blocks; header 150, section text 3000,
-ten fields of 2000 and ten context elements; all blocks together about 13,200 characters, undocumented. The parts
-below come to less than 12,000 whatever the alert holds.
+ten fields of 2000 and ten context elements, button text 75 and value 2000; all blocks together about 13,200 characters,
+undocumented. The parts below come to less than 13,000 whatever the alert holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crossdock_sdk import Alert, LegReport, jsonio
+from crossdock_sdk import Alert, AlertAction, LegReport, jsonio
 
 from crossdock_slack.text import cut, escaped, fits, length
 
@@ -29,8 +29,20 @@ _URL = 700
 _LABEL = 60
 _PAYLOAD = 2600
 _CONTEXT = 140
+_STORY = 900
+_LINE = 250
+_BUTTON = 75
+_VALUE = 2000
+_MOST_BUTTONS = 5
 
-_MARKS = {"error": ":red_circle:", "warning": ":large_yellow_circle:", "info": ":large_blue_circle:"}
+_MARKS = {
+    "error": ":red_circle:",
+    "warning": ":large_yellow_circle:",
+    "info": ":large_blue_circle:",
+    "good": ":large_green_circle:",
+}
+_OPENS = "Run"
+"""The link that is a button, too."""
 _CUT = "the payload is cut here"
 
 
@@ -58,6 +70,7 @@ def render(alert: Alert, *, attaches: bool) -> Message:
     whole = fits(_unfenced(payload), _PAYLOAD)
     blocks = [
         _header(alert),
+        _section(_story(alert.story)),
         _facts(alert),
         _section(_failure(alert)),
         _section(_legs(alert.legs)),
@@ -65,6 +78,7 @@ def render(alert: Alert, *, attaches: bool) -> Message:
         _section(_links(alert.links)),
         _section(f"*Payload*\n```\n{shown}\n```" if payload else ""),
         _note(alert, attaches=attaches) if not whole else None,
+        _buttons(alert),
         _context(alert),
     ]
     file = None if whole else File(_file_name(alert), payload)
@@ -161,6 +175,40 @@ def _text(alert: Alert) -> str:
     place = " / ".join(said[name] for name in ("flow", "leg") if name in said)
     parts = (said.get("title", "Crossdock alert"), place, said.get("why"))
     return escaped(" — ".join(part.strip() for part in parts if part), _TEXT)
+
+
+def _story(story: Sequence[str]) -> str:
+    """What has become of it since; of a long story the end."""
+    lines, used = list[str](), 0
+    for told in reversed(story):
+        line = f"• {escaped(told, _LINE)}"
+        used += length(line) + 1
+        if used > _STORY:
+            lines.append("• …")
+            break
+        lines.append(line)
+    return "\n".join(["*Since then*", *reversed(lines)]) if lines else ""
+
+
+def _buttons(alert: Alert) -> Block | None:
+    """What can be pressed: the actions, and the way to the run."""
+    buttons = [_button(action) for action in alert.actions[:_MOST_BUTTONS] if length(action.token) <= _VALUE]
+    url = alert.links.get(_OPENS, "")
+    if url.startswith(("https://", "http://")) and length(url) <= _URL:
+        buttons.append({"type": "button", "action_id": "open", "text": _plain("Open"), "url": url})
+    return {"type": "actions", "elements": buttons} if buttons else None
+
+
+def _button(action: AlertAction) -> Block:
+    button = {"type": "button", "action_id": action.name, "text": _plain(action.label), "value": action.token}
+    if action.style == "danger":
+        sure = {"title": _plain("Are you sure?"), "text": _plain(f"{action.label}: this cannot be taken back.")}
+        button["confirm"] = sure | {"confirm": _plain("Yes"), "deny": _plain("No"), "style": "danger"}
+    return button | ({"style": action.style} if action.style in {"primary", "danger"} else {})
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": cut(text, _BUTTON).strip() or "Press"}
 
 
 def _labelled(label: str, value: Any, limit: int) -> str:

@@ -36,12 +36,14 @@ Result = TypeVar("Result")
 
 
 class SlackConfig(ConnectionConfig):
-    """Either `webhook_url` (nothing to set up but the address), or `bot_token` with `channel` (which can attach)."""
+    """Either `webhook_url` (nothing to set up but the address), or `bot_token` with `channel` (which can attach, answer
+    in threads and change what it said). With `signing_secret` too its messages have buttons."""
 
     base_url: str = "https://slack.com/api/"
     webhook_url: SecretStr | None = None
     bot_token: SecretStr | None = Field(default=None, min_length=1)
     channel: str | None = Field(default=None, min_length=1)
+    signing_secret: SecretStr | None = Field(default=None, min_length=1)
 
     @field_validator("webhook_url")
     @classmethod
@@ -57,15 +59,18 @@ class SlackConfig(ConnectionConfig):
             raise ValueError("give webhook_url, or bot_token and channel, not both (a webhook has its channel)")
         if not self.webhook_url and not (self.bot_token and self.channel):
             raise ValueError("give webhook_url, or bot_token and channel")
+        if self.webhook_url and self.signing_secret:
+            raise ValueError("signing_secret is for buttons, and those need bot_token and channel, not webhook_url")
         return self
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
-    """Where a bot's message stands: a channel id and the message's `ts`, which names its thread."""
+class Place:
+    """Where a bot's message stands: a channel id and the message's `ts`. `thread` is the `ts` of what it answers."""
 
     channel: str
     ts: str
+    thread: str | None = None
 
 
 class SlackConnection(Connection):
@@ -97,8 +102,11 @@ class SlackConnection(Connection):
         """Whether files can be sent: an incoming webhook takes none."""
         return self.config.bot_token is not None
 
-    async def post(self, message: Message) -> Posted | None:
-        """Post to the channel; None by webhook, whose reply says nothing of where. Raises `ConnectorError`."""
+    async def post(self, message: Message, below: Place | None = None) -> Place | None:
+        """Post to the channel, or into the thread of `below`. Raises `ConnectorError`.
+
+        None by webhook, whose reply says nothing of where.
+        """
         body: dict[str, Any] = {
             "text": message.text,
             "blocks": message.blocks,
@@ -109,32 +117,49 @@ class SlackConnection(Connection):
             await self._post_by_webhook(self.config.webhook_url, body)
             return None
         client = self._client()
-        answer = await _call("chat.postMessage", client.chat_postMessage(channel=self.config.channel or "", **body))
+        if below is not None:
+            body["thread_ts"] = below.ts
+        where = below.channel if below else self.config.channel or ""
+        answer = await _call("chat.postMessage", client.chat_postMessage(channel=where, **body))
         channel, ts = answer.get("channel"), answer.get("ts")
         if not isinstance(channel, str) or not isinstance(ts, str):
             raise AmbiguousError("Slack chat.postMessage: the reply names no channel or no ts")
-        return Posted(channel, ts)
+        return Place(channel, ts, below.ts if below else None)
 
-    async def attach(self, file: File, posted: Posted) -> None:
+    async def update(self, message: Message, place: Place) -> None:
+        """Let a message say this instead. Raises `ConnectorError`."""
+        said: dict[str, Any] = {"text": message.text, "blocks": message.blocks}
+        await _call("chat.update", self._client().chat_update(channel=place.channel, ts=place.ts, **said))
+
+    async def answer(self, url: str, text: str) -> None:
+        """Say something to one person alone, at the `response_url` of their press. Raises `ConnectorError`."""
+        body = {"text": text, "response_type": "ephemeral", "replace_original": False}
+        await self._post_by_webhook(SecretStr(url), body, "response_url")
+
+    async def attach(self, file: File, place: Place) -> None:
         """Attach a file in the thread of a message. Raises `ConnectorError`."""
         uploading = self._client().files_upload_v2(
-            channel=posted.channel, thread_ts=posted.ts, filename=file.name, title=file.name, content=file.content
+            channel=place.channel,
+            thread_ts=place.thread or place.ts,
+            filename=file.name,
+            title=file.name,
+            content=file.content,
         )
         await _call("file upload", uploading)
 
-    async def _post_by_webhook(self, url: SecretStr, body: dict[str, Any]) -> None:
+    async def _post_by_webhook(self, url: SecretStr, body: dict[str, Any], what: str = "incoming webhook") -> None:
         client = AsyncWebhookClient(
             url.get_secret_value(), session=cast(Any, self._open_session()), logger=self._logger, retry_handlers=[]
         )
         client.proxy = None
-        answer = await _call("incoming webhook", client.send_dict(body))
+        answer = await _call(what, client.send_dict(body))
         said = answer.body.strip() if isinstance(answer.body, str) else ""
         if answer.status_code == 200 and said == "ok":
             return
         if 200 <= answer.status_code < 400:
-            raise AmbiguousError(f"Slack incoming webhook: HTTP {answer.status_code}, not the documented `ok`")
+            raise AmbiguousError(f"Slack {what}: HTTP {answer.status_code}, not the documented `ok`")
         code = said if _CODE.fullmatch(said) else f"HTTP {answer.status_code}"
-        raise refusal(code, status=answer.status_code, headers=answer.headers, what="incoming webhook")
+        raise refusal(code, status=answer.status_code, headers=answer.headers, what=what)
 
     def _client(self) -> AsyncWebClient:
         token = self.config.bot_token

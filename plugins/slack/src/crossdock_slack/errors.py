@@ -13,6 +13,7 @@ from crossdock_sdk import (
     AuthError,
     ConfigError,
     ConnectorError,
+    NotFoundError,
     RejectedError,
     TransientError,
 )
@@ -55,6 +56,8 @@ _CONFIG = frozenset(
         "team_access_not_granted",
     }
 )
+_GONE = frozenset({"cant_update_message", "edit_window_closed", "message_not_found", "thread_not_found"})
+"""What a message says that is deleted, or that may be changed no more."""
 _TRANSIENT = frozenset({"message_limit_exceeded", "rate_limited", "ratelimited", "service_unavailable"})
 _UNKNOWN_FATE = frozenset({"fatal_error", "internal_error", "request_timeout", "rollup_error"})
 _HINTS = {
@@ -75,7 +78,8 @@ def refusal(code: str, *, status: int, headers: Mapping[str, Any], what: str, de
         return TransientError(message, code=code, status=status, retry_after=_wait(headers))
     if code in _UNKNOWN_FATE or status >= 500:
         return AmbiguousError(message, code=code, status=status, retry_after=_wait(headers))
-    kind = AuthError if code in _AUTH else ConfigError if code in _CONFIG else RejectedError
+    known = ((AuthError, _AUTH), (ConfigError, _CONFIG), (NotFoundError, _GONE))
+    kind = next((kind for kind, codes in known if code in codes), RejectedError)
     return kind(message, code=code, status=status)
 
 

@@ -15,11 +15,17 @@ _SECTION = 3000
 _FIELD = 2000
 _FIELDS = 10
 _ELEMENTS = 10
+_BUTTONS = 25
+_BUTTON_TEXT = 75
+_BUTTON_LIMITS = {"action_id": 255, "value": 2000, "url": 3000}
+_BUTTON_KEYS = {"type", "text", "action_id", "url", "value", "style", "confirm", "accessibility_label"}
+_CONFIRM_LIMITS = {"title": 100, "text": 300, "confirm": 30, "deny": 30}
 _KEYS = {
     "header": {"type", "text", "block_id"},
     "section": {"type", "text", "fields", "accessory", "block_id", "expand"},
     "context": {"type", "elements", "block_id"},
     "divider": {"type", "block_id"},
+    "actions": {"type", "elements", "block_id"},
 }
 
 
@@ -84,6 +90,8 @@ def _block_problems(kind: str, block: Json) -> Iterator[str]:
         yield from _text_problems(block.get("text"), _HEADER, {"plain_text"})
     elif kind == "context":
         yield from _list_problems(block.get("elements"), _ELEMENTS, _SECTION)
+    elif kind == "actions":
+        yield from _button_problems(block.get("elements"))
     elif kind == "section":
         if "text" not in block and "fields" not in block:
             yield "missing required field: text or fields"
@@ -99,6 +107,28 @@ def _list_problems(items: Any, most: int, limit: int) -> Iterator[str]:
         return
     for item in items:
         yield from _text_problems(item, limit, {"plain_text", "mrkdwn"})
+
+
+def _button_problems(elements: Any) -> Iterator[str]:
+    if not isinstance(elements, list) or not 1 <= len(elements) <= _BUTTONS:
+        yield f"must have 1 to {_BUTTONS} items"
+        return
+    for element in elements:
+        if not isinstance(element, dict) or element.get("type") != "button":
+            yield "unsupported type of element"
+            continue
+        yield from (f"invalid additional property: {name}" for name in sorted(set(element) - _BUTTON_KEYS))
+        yield from _text_problems(element.get("text"), _BUTTON_TEXT, {"plain_text"})
+        for name, limit in _BUTTON_LIMITS.items():
+            if name in element and not (isinstance(element[name], str) and 0 < _length(element[name]) <= limit):
+                yield f"{name} must be less than {limit + 1} characters"
+        if element.get("style") not in {None, "primary", "danger"}:
+            yield "style must be primary or danger"
+        for name, limit in _CONFIRM_LIMITS.items() if "confirm" in element else ():
+            yield from _text_problems(element["confirm"].get(name), limit, {"plain_text"})
+    ids = [element.get("action_id") for element in elements if isinstance(element, dict)]
+    if len(set(ids)) != len(ids):
+        yield "`action_id` must be unique within a block"
 
 
 def _text_problems(text: Any, limit: int, kinds: set[str]) -> Iterator[str]:

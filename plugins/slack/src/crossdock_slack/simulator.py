@@ -1,4 +1,4 @@
-"""The Slack simulator: the Web API's message and file methods, and incoming webhooks, over real HTTP.
+"""The Slack simulator: the Web API's message and file methods, incoming webhooks and buttons, over real HTTP.
 
 It refuses what Slack refuses, in Slack's form: HTTP 200 with `ok: false` by the Web API, 4xx with a word in plain
 text by webhook.
@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from crossdock_slack.simulated_presses import SIGNING_SECRET, Presses
 from crossdock_slack.simulated_rules import RefusedError, check_message
 
 BOT_TOKEN = "xoxb-sandbox-slack-bot-token"  # noqa: S105  opens nothing but this simulator
@@ -31,7 +32,8 @@ Json = dict[str, Any]
 class SlackSimulator(Simulator):
     """One workspace with one app. `webhook`: `settings` gives a webhook address instead of a bot token.
 
-    `requests_per_minute` None: no limit; else per method, as Slack counts.
+    `requests_per_minute` None: no limit; else per method, as Slack counts. `paced`: a channel takes one message a
+    second. `subscribe` sets the app's interactivity request URL, to which a `press` is sent.
     """
 
     connector = "slack"
@@ -41,11 +43,14 @@ class SlackSimulator(Simulator):
         *,
         webhook: bool = False,
         requests_per_minute: int | None = None,
+        paced: bool = False,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
+        self.presses = Presses(lambda: self.clock())
         super().__init__(**({"clock": clock} if clock else {}))
         self.webhook = webhook
         self.requests_per_minute = requests_per_minute
+        self.paced = paced
         self.channels: dict[str, Json] = {}
         self.messages: list[Json] = []
         self.files: list[Json] = []
@@ -54,17 +59,20 @@ class SlackSimulator(Simulator):
         self._revoked = False
         self._hook_removed = False
         self._seen: dict[str, deque[datetime]] = {}
+        self._posted_at: dict[str, datetime] = {}
         self._next = 0
 
     def routes(self) -> Sequence[BaseRoute]:
         return (
             self._method("chat.postMessage", self._post_message),
+            self._method("chat.update", self._update_message),
             self._method("files.getUploadURLExternal", self._get_upload_url),
             self._method("files.completeUploadExternal", self._complete_upload),
             self._method("auth.test", self._auth_test),
             Route("/api/{name}", self._unknown_method, methods=["GET", "POST"]),
             Route("/upload/v1/{upload}", self._upload, methods=["POST"]),
             Route("/services/{team}/{app}/{secret}", self._incoming, methods=["POST"]),
+            Route("/actions/{press}", self.presses.answered, methods=["POST"]),
         )
 
     def state(self) -> dict[str, Any]:
@@ -72,6 +80,7 @@ class SlackSimulator(Simulator):
             "channels": list(self.channels.values()),
             "messages": list(self.messages),
             "files": list(self.files),
+            "answers": list(self.presses.answers),
         }
 
     def seed(self) -> None:
@@ -84,8 +93,16 @@ class SlackSimulator(Simulator):
     def settings(self, url: str) -> dict[str, Any]:
         if self.webhook:
             return self.webhook_settings(url)
+        self.presses.base_url = url
         keys = {"bot_token": BOT_TOKEN, "channel": CHANNEL}
         return {"connector": "slack", "base_url": f"{url}/api/", **keys}
+
+    def pressed_settings(self, url: str) -> dict[str, Any]:
+        """Like `settings`, with what a press is verified with."""
+        return self.settings(url) | {"signing_secret": SIGNING_SECRET}
+
+    def subscribe(self, url: str, settings: Mapping[str, Any]) -> None:
+        self.presses.request_url = url
 
     def webhook_settings(self, url: str) -> dict[str, Any]:
         """Like `settings`, for a connection by incoming webhook."""
@@ -102,7 +119,16 @@ class SlackSimulator(Simulator):
         }
 
     async def trigger(self, event: str, body: dict[str, Any]) -> dict[str, Any]:
-        """`channel.archive` {id}, `bot.leave` {id}, `token.revoke` {}, `webhook.remove` {}."""
+        """`channel.archive` {id}, `bot.leave` {id}, `token.revoke` {}, `webhook.remove` {}, `message.delete` {ts}.
+
+        `press` {action, ts, user_id, user_name, age}: somebody presses a button, of the newest message that has it
+        unless `ts` names another; `age` is how many seconds ago it was signed. Returns `{status, body}`.
+        """
+        if event == "press":
+            return await self.presses.press(self.messages, body)
+        if event == "message.delete":
+            self._message(CHANNEL, body.get("ts"), ValueError("message.delete: no such message"))["deleted"] = True
+            return {}
         if event in {"channel.archive", "bot.leave"}:
             channel = self.channels.get(str(body.get("id", CHANNEL)))
             if channel is None:
@@ -171,13 +197,40 @@ class SlackSimulator(Simulator):
         self._require("chat:write")
         channel = self._channel(arguments.get("channel"), by_name=True)
         check_message(arguments)
+        if arguments.get("thread_ts"):
+            self._message(channel["id"], arguments["thread_ts"], RefusedError("thread_not_found"))
+        self._pace(channel["id"])
         message = self._keep(channel["id"], arguments, "bot")
         return {"channel": channel["id"], "ts": message["ts"], "message": {"text": message["text"]}}
+
+    def _update_message(self, arguments: Json, _: Request) -> Json:
+        self._require("chat:write")
+        channel = self._channel(arguments.get("channel"), by_name=False)
+        message = self._message(channel["id"], arguments.get("ts"), RefusedError("message_not_found"))
+        if message["via"] != "bot":
+            raise RefusedError("cant_update_message")
+        check_message(arguments)
+        message |= {"text": arguments.get("text", ""), "blocks": arguments.get("blocks", [])}
+        message["edits"] += 1
+        return {"channel": channel["id"], "ts": message["ts"], "text": message["text"]}
+
+    def _message(self, channel: str, ts: Any, otherwise: Exception) -> Json:
+        for message in self.messages:
+            if (message["channel"], message["ts"]) == (channel, ts) and not message["deleted"]:
+                return message
+        raise otherwise
+
+    def _pace(self, channel: str) -> None:
+        now, last = self.clock(), self._posted_at.get(channel)
+        if self.paced and last is not None and now - last < timedelta(seconds=1):
+            raise RefusedError("ratelimited", status=429, headers={"retry-after": "1"})
+        self._posted_at[channel] = now
 
     def _keep(self, channel: str, arguments: Json, via: str) -> Json:
         ts = f"{int(self.clock().timestamp())}.{self._number():06d}"
         message: Json = {"channel": channel, "ts": ts, "via": via, "text": arguments.get("text", "")}
         message |= {"blocks": arguments.get("blocks", []), "thread_ts": arguments.get("thread_ts")}
+        message |= {"edits": 0, "deleted": False}
         self.messages.append(message)
         return message
 

@@ -48,7 +48,9 @@ class Alert(BaseModel):
 
     id: str = Field(description="the same in every try to deliver this alert")
     title: str
-    severity: str = Field(default="error", description="error, warning or info")
+    severity: str = Field(
+        default="error", description="error, warning, info, or good: what was told of before has come to a good end"
+    )
     at: datetime
     flow: str | None = None
     run: str | None = None
@@ -63,12 +65,17 @@ class Alert(BaseModel):
     advice: str | None = Field(default=None, description="what to do, one line")
     links: dict[str, str] = Field(default_factory=dict, description="label → URL")
     actions: tuple[AlertAction, ...] = ()
+    story: tuple[str, ...] = Field(default=(), description="what has become of it since, oldest first, one line each")
     thread: str | None = Field(default=None, description="alerts that belong together, such as those of one run")
     trace_id: str | None = None
 
 
 class Notifier(ABC):
-    """One way to reach people. One instance per connection."""
+    """One way to reach people. One instance per connection.
+
+    This is all that a notifier needs. One whose messages can be changed, answered or pressed is also a
+    `ConversationNotifier` or `Interactive` (`crossdock_sdk.contracts.conversation`).
+    """
 
     connection_class: ClassVar[type[Connection]]
 

@@ -101,6 +101,9 @@ SELECT * FROM connections WHERE name = ?;
 -- name: closed_connections
 SELECT * FROM connections WHERE status <> 'active';
 
+-- name: waiting_for
+SELECT COUNT(*) FROM runs WHERE waits_for = ? AND ended_at IS NULL;
+
 -- name: load_token
 SELECT ciphertext, version FROM tokens WHERE name = ?;
 
