@@ -23,9 +23,11 @@ from crossdock.plugins import Registry, load_plugins
 from crossdock_salesforce.making import RecordUpsert
 from crossdock_sdk import (
     Alert,
+    AlertAction,
     Connection,
     ConnectorError,
     Context,
+    ConversationNotifier,
     Customer,
     DealUpdate,
     Event,
@@ -187,13 +189,28 @@ async def post_message(stage: Stage) -> None:
     await stage.registry.notifiers["slack"](stage.connection).notify(alert)
 
 
+async def converse(stage: Stage) -> None:
+    notifier = stage.registry.notifiers["slack"](stage.connection)
+    assert isinstance(notifier, ConversationNotifier)
+    run = Alert(
+        id="talk", title="f for 1 failed and waits for a person", at=stage.at, flow="f", run="01", status="dead"
+    )
+    replay = AlertAction(name="replay", label="Replay", token=SCRUBBED, style="primary")
+    posted = await notifier.post(run.model_copy(update={"actions": (replay,)}), None)
+    await notifier.post(
+        run.model_copy(update={"id": "note", "title": "f for 1 has succeeded", "severity": "info"}), posted
+    )
+    well = {"title": "f for 1: replayed by ann → succeeded", "severity": "good", "story": ("replayed by ann",)}
+    await notifier.update(posted, run.model_copy(update=well))
+
+
 Scene = Callable[[Stage], Awaitable[None]]
 SCENES: dict[str, tuple[Scene, ...]] = {
     "pipedrive": (hydrate, deal_update, note_create),
     "quickbooks": (token_refresh, customer, invoice),
     "asana": (task_create,),
     "salesforce": (hydrate, poll, deal_update, record_upsert),
-    "slack": (post_message,),
+    "slack": (post_message, converse),
 }
 EVERY = [pytest.param(c, s, id=f"{c} {s.__name__}") for c, scenes in SCENES.items() for s in scenes]
 
@@ -387,6 +404,7 @@ async def test_a_scene_plays_from_its_cassette_to_the_end(connector: str, scene:
             ("salesforce", hydrate, {"deal": "0067Q0000000099QAA"}),
             ("salesforce", deal_update, {"deal": "0067Q0000000099QAA"}),
             ("slack", post_message, {"channel": "C2"}),
+            ("slack", converse, {"channel": "C2"}),
         )
     ],
 )

@@ -207,6 +207,26 @@ async def test_what_the_first_cannot_say_the_others_do_not_wait_for(office: Offi
     assert office.board.titles[0].startswith("3 runs of f alike")
 
 
+async def test_what_joins_while_the_message_is_written_is_told_by_the_next(office: Office) -> None:
+    class Meanwhile(Board):
+        async def update(self, posted: Posted, alert: Alert) -> None:
+            if len(self.posts[0][1]) == 1:
+                await office.dies(3)
+                await office.courier().round()
+            await super().update(posted, alert)
+
+    office.board = Meanwhile()
+    await office.dies(1)
+    await office.passes(timedelta())
+    await office.dies(2)
+    await office.passes(timedelta(seconds=30))
+    assert office.board.titles == ["2 runs of f alike: failed and waits for a person"]
+    assert await office.undelivered() == 1
+    await office.passes(timedelta(seconds=31))
+    assert office.board.titles == ["3 runs of f alike: failed and waits for a person"]
+    assert await office.undelivered() == 0
+
+
 async def test_a_message_that_cannot_be_written_is_written_later(office: Office) -> None:
     await office.dies(1)
     await office.passes(timedelta())

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from crossdock import legs, origins, recorder, saga, state
+from crossdock import legs, origins, presses, recorder, saga, state
 from crossdock.journal import hooks, statements, store
 from crossdock_sdk.redaction import Redactor
 
@@ -123,6 +123,23 @@ def _no_approval() -> None:
     saga._await_approval = lambda plan, run, now: saga._forward(plan, run, now)
 
 
+def _no_single_press() -> None:
+    _replace("talks", "spend", "DO NOTHING", "DO UPDATE SET until = excluded.until")
+
+
+def _no_standing_of_a_press() -> None:
+    presses.state_of = lambda row, steps: _Anything()  # type: ignore[assignment,return-value]
+
+
+class _Anything:
+    def __ne__(self, other: object) -> bool:
+        return False
+
+
+def _no_count_of_what_was_told() -> None:
+    _replace("talks", "told", "place <= :place", "place <= :place + 1000")
+
+
 _CRASHES = "tests/reliability/test_crashes.py::test_nothing_is_lost"
 _FOLLOWING = "core/tests/runtime/test_following.py"
 _CONTRACT = "core/tests/journal/test_performing.py"
@@ -205,6 +222,21 @@ MUTANTS = {
         "a registration takes one secret",
         _no_single_use,
         (f"{_HANDSHAKES}::test_a_second_handshake_with_another_secret_is_refused_and_changes_nothing",),
+    ),
+    "press": Mutant(
+        "a button is good once",
+        _no_single_press,
+        ("core/tests/runtime/test_presses.py::test_one_press_is_one_act_however_often_it_comes",),
+    ),
+    "standing": Mutant(
+        "a button is for the run as it stood",
+        _no_standing_of_a_press,
+        ("core/tests/runtime/test_presses.py::test_a_run_that_has_moved_is_left_alone",),
+    ),
+    "told": Mutant(
+        "what a message does not tell of is not told",
+        _no_count_of_what_was_told,
+        ("core/tests/test_conversations.py::test_what_joins_while_the_message_is_written_is_told_by_the_next",),
     ),
 }
 

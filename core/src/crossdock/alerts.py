@@ -163,10 +163,10 @@ def closed_about(state: ConnectionState) -> str:
 def reopened_note(state: ConnectionState, waiting: int, now: datetime) -> Alert:
     """That a connection which was closed, as `state` tells, can be used again, and how many runs go on."""
     took = _span(now - state.since) if state.since else "a while"
-    went = "1 run goes on" if waiting == 1 else f"{waiting} runs go on"
+    went = "; 1 run goes on" if waiting == 1 else f"; {waiting} runs go on" if waiting else ""
     return Alert(
         id=f"connection:{state.name}:active:{now.isoformat()}",
-        title=f"connection {state.name} is back after {took}; {went}",
+        title=f"connection {state.name} is back after {took}{went}",
         severity="info",
         at=now,
         connection=state.name,

@@ -84,7 +84,7 @@ class Circuits:
         elif kind not in _OWN_FAULT:
             self._failures.pop(connection, None)
             if self._is_scout(connection, row.id):
-                await self._open(connection)
+                await self._open(connection, scouts=1)
 
     async def probe(self) -> bool:
         """Take in what other processes found out, and send scouts where it is time; whether there was one."""
@@ -158,10 +158,13 @@ class Circuits:
             return
         await self._reread(connection)
 
-    async def _open(self, connection: str) -> None:
-        """Let it be used again, and say so to those who were told that it may not."""
+    async def _open(self, connection: str, *, scouts: int = 0) -> None:
+        """Let it be used again, and say so to those who were told that it may not.
+
+        `scouts` are the runs in hand that found it well, and so do not wait for it any more.
+        """
         now, state = self._now(), await self._journal.connection_state(connection)
-        note = reopened_note(state, await self._journal.waiting_for(connection), now)
+        note = reopened_note(state, await self._journal.waiting_for(connection) + scouts, now)
         heard = await self._journal.talks.recipients(closed_about(state))
         await self._journal.open_connection(connection, now, outbox(note, heard, now, note=True))
         self._closed.pop(connection, None)

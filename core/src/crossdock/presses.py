@@ -33,6 +33,8 @@ _log = logging.getLogger("crossdock.presses")
 PATIENCE = 2.0
 """Seconds that a press may take before it is answered and goes on by itself: vendors give up after three."""
 
+_NAME = 80
+
 Doing = Callable[[Operations, RunRow, "Grant", str | None, str | None], Awaitable[RunRow]]
 
 _DOES: Mapping[str, Doing] = {
@@ -135,7 +137,8 @@ class Presses:
 
     async def _refusal(self, connection: str, press: Press) -> str | None:
         """Do it; or why it is not done, in words for whoever pressed."""
-        by = Actor(f"{press.user_name} ({connection})", Role.OPERATOR, "chat")
+        name = " ".join(press.user_name.split())[:_NAME] or press.user_id
+        by = Actor(f"{name} ({connection})", Role.OPERATOR, "chat")
         operators = self._connections.telling(connection).operators
         if operators is not None and press.user_id not in operators:
             await self._note(by, press, connection)

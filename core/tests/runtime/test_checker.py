@@ -219,6 +219,7 @@ async def test_a_connection_that_was_closed_and_of_which_nobody_was_told(
     async with house({"a": leg("key.create")}) as h:
         run = await h.win()
         await h.rests(run, "succeeded")
+        await h.told(2)
         await check(h)
         edit(h, "DELETE FROM alerts WHERE id LIKE 'connection:v:paused:%'")
         await finds(h, f"run {run} found v closed before .*, and nobody was told")
@@ -390,3 +391,37 @@ async def test_a_run_that_found_no_origin_where_there_is_one(house: Callable[...
         await check(h)
         edit(h, "UPDATE steps SET data = replace(data, 'by-hand-9', 'key.create-1') WHERE kind = 'origin'")
         await finds(h, f"run {run} found no origin, and run {maker} made thing key.create-1")
+
+
+async def test_a_good_end_after_trouble_is_told_once_and_after_no_trouble_never(
+    house: Callable[..., Any], vendor: Any
+) -> None:
+    vendor.script["put.update.before"] = [RejectedError("no")]
+    async with house(LEGS) as h:
+        first = await h.win()
+        await h.rests(first, "rolled_back")
+        again = await h.replay(first)
+        await h.rests(again, "succeeded")
+        well = await h.win("2")
+        await h.rests(well, "succeeded")
+        await check(h)
+        edit(h, "UPDATE alerts SET id = ? || substr(id, instr(id, ':')) WHERE id LIKE '%:recovered:%'", well)
+        await finds(h, rf"run {well} \(succeeded\) told \['v'\] that it succeeded after all, and not \(\)")
+        edit(h, "DELETE FROM alerts WHERE id LIKE '%:recovered:%'")
+        await finds(h, rf"run {again} \(succeeded\) told \[\] that it succeeded after all")
+
+
+async def test_that_a_connection_is_back_is_told_once_to_those_who_know_that_it_was_closed(
+    house: Callable[..., Any], vendor: Any, briefly: None
+) -> None:
+    vendor.script["key.create.before"] = [AuthError("revoked")]
+    async with house({"a": leg("key.create")}) as h:
+        await h.rests(await h.win(), "succeeded")
+        await h.told(2)
+        await check(h)
+        more = "INSERT INTO alerts (id, data) SELECT {}, data FROM alerts WHERE id LIKE 'connection:v:active:%'"
+        edit(h, more.format("replace(id, '@v', '@w')"))
+        await finds(h, r"\['w'\] heard that connection v is back, and not that it was closed")
+        edit(h, "DELETE FROM alerts WHERE id LIKE '%@w'")
+        edit(h, more.format("substr(id, 1, instr(id, '.')) || '999999' || substr(id, instr(id, '+'))"))
+        await finds(h, "connection v was told of as back at .* and not closed between")

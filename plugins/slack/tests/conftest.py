@@ -23,7 +23,7 @@ class Channel:
         settings = simulator.webhook_settings(url) if webhook else simulator.settings(url)
         settings.pop("connector")
         self.config = SlackConfig(**settings | changed)
-        self.context = Context(name="alerts")
+        self.context = Context(name="alerts", now=lambda: NOW)
         self.connection = SlackConnection(self.config, self.context)
         self.notifier = SlackNotifier(self.connection)
 

@@ -60,8 +60,8 @@ def _message(alert: Alert, envelope: Envelope, payload: Payload, file: tuple[str
     message["Date"] = alert.at
     domain = _domain(envelope.sender.domain)
     message["Message-ID"] = _id(f"alert {alert.id}", domain)
-    if alert.run:
-        thread = _id(f"run {alert.run}", domain)
+    if root := alert.thread or alert.run:
+        thread = _id(f"run {root}", domain)
         message["In-Reply-To"] = thread
         message["References"] = thread
     # RFC 3834: vacation responders and the like keep quiet.

@@ -26,11 +26,15 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from crossdock_slack.blocks import File, Message
 from crossdock_slack.errors import refusal, translated
+from crossdock_slack.text import escaped
 
 if TYPE_CHECKING:
     from crossdock_slack.session import TransportSession
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
+_ANSWER = 3000
+_YES = frozenset({"ok", '{"ok":true}'})
+"""What a webhook says to what it takes, and, as people report, a `response_url`."""
 _CODE = re.compile(r"[a-z][a-z_]{1,60}")
 Result = TypeVar("Result")
 
@@ -133,7 +137,7 @@ class SlackConnection(Connection):
 
     async def answer(self, url: str, text: str) -> None:
         """Say something to one person alone, at the `response_url` of their press. Raises `ConnectorError`."""
-        body = {"text": text, "response_type": "ephemeral", "replace_original": False}
+        body = {"text": escaped(text, _ANSWER), "response_type": "ephemeral", "replace_original": False}
         await self._post_by_webhook(SecretStr(url), body, "response_url")
 
     async def attach(self, file: File, place: Place) -> None:
@@ -154,7 +158,7 @@ class SlackConnection(Connection):
         client.proxy = None
         answer = await _call(what, client.send_dict(body))
         said = answer.body.strip() if isinstance(answer.body, str) else ""
-        if answer.status_code == 200 and said == "ok":
+        if answer.status_code == 200 and said in _YES:
             return
         if 200 <= answer.status_code < 400:
             raise AmbiguousError(f"Slack {what}: HTTP {answer.status_code}, not the documented `ok`")
