@@ -164,6 +164,35 @@ async def test_other_failures_are_other_messages(office: Office) -> None:
     assert len(office.board.posts) == 2
 
 
+async def test_runs_that_wait_for_a_yes_are_each_their_own_message(office: Office) -> None:
+    for number in range(3):
+        asking = failed(number, "the first 20 of this flow do").model_copy(update={"status": "awaiting_approval"})
+        await post(office.journal, asking, ("board",), office.now)
+    await office.passes(timedelta())
+    assert len(office.board.posts) == 3
+
+
+async def test_who_is_told_to_wait_beside_others_comes_after_them(office: Office) -> None:
+    class Paced(Board):
+        last = START - timedelta(seconds=1)
+        refused = 0
+
+        async def post(self, alert: Alert, reply_to: Posted | None) -> Posted:
+            if office.now - self.last < timedelta(seconds=1):
+                self.refused += 1
+                raise TransientError("ratelimited", retry_after=1)
+            self.last = office.now
+            return await super().post(alert, reply_to)
+
+    office.board = board = Paced()
+    office.settings = Telling(group="off")
+    for number in range(40):
+        await office.dies(number)
+    await office.passes(timedelta(seconds=60))
+    assert len(board.posts) == 40
+    assert board.refused < 120
+
+
 async def test_after_the_window_a_new_message_begins(office: Office) -> None:
     await office.dies(1)
     await office.passes(timedelta(minutes=11))

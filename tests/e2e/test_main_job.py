@@ -63,7 +63,8 @@ async def test_a_bad_sku_leaves_nothing_and_tells_a_person_once_and_a_replay_mak
     assert (await firm.get(f"/runs/{new['id']}"))["status"] == "succeeded"
     assert len(firm.invoices) == 1
     assert len(firm.customers("Newco")) == 1
-    assert len(firm.messages) == 1
+    await firm.told_in(0, f"has succeeded, as replay of {run['id']}")
+    assert len(firm.messages) == 2
     assert (await firm.get(f"/runs/{run['id']}"))["status"] == "rolled_back"
 
     again = await firm.client.post(f"{firm.server.url}/api/v1/runs/{run['id']}/replay")

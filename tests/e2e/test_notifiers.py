@@ -75,6 +75,8 @@ async def test_a_mail_comes_at_once_while_slack_is_down_and_slack_is_told_later_
 
 async def test_a_slack_that_hangs_delays_no_mail(mailed: Any) -> None:
     firm = mailed
+    firm.routing["connections"]["alerts"]["group"] = "off"
+    firm.write()
     firm.fault(kind="latency", seconds=600, connector="slack", times=None)
     await firm.server.start()
     for number in (1, 2, 3):

@@ -42,11 +42,12 @@ async def test_a_revoked_connection_goes_on_with_the_refresh_token_of_its_settin
         await firm.server.start()
     runs = await firm.ended(2)
     assert [r["status"] for r in runs] == ["succeeded", "succeeded"]
-    assert (len(firm.invoices), len(firm.customers("Beta")), len(firm.messages)) == (2, 1, 1)
+    assert (len(firm.invoices), len(firm.customers("Beta")), len(firm.threads)) == (2, 1, 1)
+    await firm.told_in(0, "connection books is back after")
     await books.trigger("token.expire", {})
     await firm.win("After", customer="Gamma")
     assert [r["status"] for r in await firm.ended(3)] == ["succeeded"] * 3
-    assert len(firm.messages) == 1
+    assert len(firm.messages) == 2
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "garbage"])

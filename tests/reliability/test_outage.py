@@ -122,7 +122,9 @@ async def test_deals_that_are_won_while_a_vendor_is_down_are_all_done_once_it_is
     await come_to(firm, lambda: select(firm, "SELECT 1 FROM runs WHERE status <> 'succeeded' LIMIT 1") == [])
     assert select(firm, RUNS) == [("deal-to-invoice", DEALS + 2), ("kick-off", 1)]
     assert_each_once(firm)
-    assert firm.messages == [message]
+    await firm.told_in(0, "connection books is back after")
+    assert firm.threads == [message]
+    await come_to(firm, lambda: select(firm, "SELECT 1 FROM alerts WHERE due_at IS NOT NULL LIMIT 1") == [])
     await firm.check(at_rest=True)
 
 

@@ -123,4 +123,5 @@ async def test_a_grant_that_is_lost_for_good_pauses_the_connection_with_one_aler
     firm.write()
     runs = await firm.ended(2)
     assert_each_once(firm, runs, ["Cut off", "Behind it"])
-    assert len(firm.messages) == 1
+    await firm.told_in(0, "connection books is back after")
+    assert len(firm.messages) == 2

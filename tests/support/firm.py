@@ -262,6 +262,17 @@ class Firm:
         return messages
 
     @property
+    def threads(self) -> list[dict[str, Any]]:
+        """The Slack messages that are no answers: one for each trouble."""
+        return [message for message in self.messages if message["thread_ts"] is None]
+
+    async def told_in(self, thread: int, said: str) -> None:
+        """Wait until this is said in an answer to the thread of this number."""
+        async with asyncio.timeout(PATIENCE):
+            while not any(m["thread_ts"] == self.threads[thread]["ts"] and said in m["text"] for m in self.messages):
+                await asyncio.sleep(0.02)
+
+    @property
     def invoices(self) -> list[dict[str, Any]]:
         invoices: list[dict[str, Any]] = self.sandbox.state()["quickbooks"]["invoices"]
         return invoices

@@ -30,6 +30,8 @@ PARTING = timedelta(seconds=2)
 """How long deliveries have to finish at a stop: one that is cut off may be told twice."""
 PLAIN_ALIKE = 10
 """So many alerts of runs that fail alike a notifier gets one by one that cannot change what it has said."""
+_PATIENT = 8
+"""So often a vendor's own wish is granted before it is left alone for longer."""
 
 
 class Courier:
@@ -48,6 +50,7 @@ class Courier:
         self._metrics = metrics
         self._now = now
         self._retelling = retelling or Retelling(journal)
+        self._pacing = Pacing(now)
         self._in_hand: dict[asyncio.Task[None], StoredAlert | Talk] = {}
 
     async def dispatch(self) -> int:
@@ -126,7 +129,7 @@ class Courier:
         )
         if part is Part.GATHERED:
             return
-        retry_at = self._now() + FIRST_RETRY if part is Part.LATER else None
+        retry_at = self._pacing.again(name, stored.tries) if part is Part.LATER else None
         if part in (Part.LEAD, Part.REPLY, Part.ALONE):
             retry_at = await self._try(stored, lambda: self._tell(name, alert, conversing, part, talk, note))
         await self._journal.mark_alert(stored.id, retry_at=retry_at)
@@ -148,7 +151,7 @@ class Courier:
                 await tell()  # type: ignore[misc]
                 reach("alert.delivered")
         except Exception as error:
-            retry_at = self._now() + _pause(stored.tries, error)
+            retry_at = self._pacing.again(name, stored.tries, error)
             _log.error("alert %s is not delivered by %s yet, again at %s: %s", stored.id, name, retry_at, error)
         self._metrics.alerts.add(name, "failed" if retry_at else "delivered")
         return retry_at
@@ -177,7 +180,7 @@ class Courier:
             async with asyncio.timeout(DELIVERY_TIMEOUT.total_seconds()):
                 await self._write(talk)
         except Exception as error:
-            until = self._now() + _pause(talk.tries, error)
+            until = self._pacing.again(talk.notifier, talk.tries, error)
             _log.error("%s is not told of %s anew yet, again at %s: %s", talk.notifier, talk.lead, until, error)
             await self._journal.talks.put_off(talk, until)
             return
@@ -213,11 +216,35 @@ def _pressable(notifier: ConversationNotifier) -> bool:
     return isinstance(notifier, Interactive) and notifier.takes_presses
 
 
-def _pause(tries: int, error: Exception) -> timedelta:
-    asked = error.retry_after if isinstance(error, ConnectorError) else None
+class Pacing:
+    """When to try again: ever later, or when the vendor says, and then one after the other."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._taken: dict[str, datetime] = {}
+        """Notifier → the last instant that one of its throttled deliveries has been given."""
+
+    def again(self, notifier: str, tries: int, error: Exception | None = None) -> datetime:
+        """The instant of the next try, after so many before the one that failed."""
+        now = self._now()
+        wish = _wish(error)
+        if wish is None:
+            return now + _grown(tries)
+        # Who was told to wait beside others would meet them all again at that instant.
+        slot = max(now, self._taken.get(notifier, now)) + wish
+        self._taken[notifier] = slot = min(slot, now + LONGEST_RETRY)
+        return max(slot, now + _grown(tries)) if tries > _PATIENT else slot
+
+
+def _grown(tries: int) -> timedelta:
     grown: timedelta = min(FIRST_RETRY * 4 ** min(tries, 6), LONGEST_RETRY)
-    try:
-        return max(grown, min(timedelta(seconds=asked or 0), LONGEST_RETRY))
-    except (OverflowError, ValueError):
-        # What a vendor asks for may be more than a timedelta holds, or no number at all.
-        return LONGEST_RETRY
+    return grown
+
+
+def _wish(error: Exception | None) -> timedelta | None:
+    """How long the vendor asks to wait, ten minutes at most; None if it does not say."""
+    asked = error.retry_after if isinstance(error, ConnectorError) else None
+    if asked is None or asked <= 0:
+        return None
+    # What a vendor asks for may be more than a timedelta holds, or no number at all.
+    return timedelta(seconds=asked) if asked < LONGEST_RETRY.total_seconds() else LONGEST_RETRY

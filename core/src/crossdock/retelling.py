@@ -47,8 +47,10 @@ _WHOLE = 400
 
 
 def likeness(alert: Alert) -> str | None:
-    """What alerts of runs that fail alike have in common; None for one that is about no run."""
+    """What alerts of runs that fail alike have in common; None for one that is about no run, or that asks for a yes."""
     if alert.flow is None or alert.run is None or alert.id.startswith("connection:"):
+        return None
+    if alert.status == Status.AWAITING_APPROVAL:
         return None
     message = normalised(str(alert.error.get("message", "")))
     parts = (alert.flow, alert.leg, alert.error.get("kind"), alert.status, message)

@@ -81,7 +81,7 @@ def test_a_missing_variable_is_named_and_hides_nothing(registry: Registry) -> No
     text = (
         "version: 1\nconnections:\n"
         '  crm: {connector: acmecrm, api_token: "${CRM_TOKN}"}\n'
-        '  b: {connector: pager, base_url: "${}", nope: 1}\n'
+        '  b: {connector: pager, base_url: "${}", odd: 1}\n'
     )
     found = problems(text, registry, {"CRM_TOKEN": "x"})
     assert found == [
@@ -93,7 +93,7 @@ def test_a_missing_variable_is_named_and_hides_nothing(registry: Registry) -> No
             "crossdock.yaml:4: connections.b.base_url: ${ begins a variable such as ${NAME} or ${NAME:-default};"
             " write $${ for the text itself"
         ),
-        "crossdock.yaml:4: connections.b.nope: unknown key nope",
+        "crossdock.yaml:4: connections.b.odd: unknown key odd",
     ]
 
 

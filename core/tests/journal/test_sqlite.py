@@ -379,7 +379,9 @@ async def test_a_claim_looks_only_at_runs_that_may_be_due(sqlite: Any) -> None:
         rows = db.execute("EXPLAIN QUERY PLAN " + load("runs")["select_ready"], {"now": 0, "limit": 1})
         return "; ".join(row["detail"] for row in rows)
 
-    assert await sqlite._reader.perform(plan) == "SEARCH runs USING INDEX runs_ready (ready_at<?)"
+    looked = "SEARCH runs USING INDEX runs_ready (ready_at<?)"
+    paused = "LIST SUBQUERY 1; SEARCH pauses USING PRIMARY KEY (kind=?)"
+    assert await sqlite._reader.perform(plan) == f"{looked}; {paused}"
 
 
 def test_a_relative_and_an_absolute_url_name_a_file() -> None:

@@ -60,7 +60,6 @@ async def test_all_that_match_are_replayed_once_each(house: Callable[..., Any], 
         assert {(act.actor, act.via, act.why) for act in acts if act.via == "bulk"} == {
             ("ann", "bulk", "the vendor is mended")
         }
-        await h.delivered()
         await assert_nothing_lost(h.app.journal, {"v": Stall(vendor)})
 
 

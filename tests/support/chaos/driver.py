@@ -34,6 +34,7 @@ _DUE = """
 SELECT MIN(at) FROM (
   SELECT MIN(ready_at) AS at FROM runs WHERE turn = 1
   UNION ALL SELECT MIN(due_at) FROM alerts
+  UNION ALL SELECT MIN(due_at) FROM talks
   UNION ALL SELECT MIN(probe_at) FROM connections
     WHERE status <> 'active' AND EXISTS (
       SELECT 1 FROM runs WHERE waits_for = 'connection:' || connections.name AND turn = 1 AND owner IS NULL)

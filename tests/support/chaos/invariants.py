@@ -217,7 +217,8 @@ def _in_doubt_once(told: Told, leg: str | None) -> bool:
 def _alerts(firm: Firm, runs: list[Told]) -> Iterator[str]:
     alerts = [json.loads(row["data"])["alert"] for row in firm.select("SELECT data FROM alerts ORDER BY no")]
     for told in runs:
-        mine = [a for a in alerts if a["run"] == told.row.id and not a["id"].startswith("connection:")]
+        notes = ("connection:", f"{told.row.id}:recovered:")
+        mine = [a for a in alerts if a["run"] == told.row.id and not a["id"].startswith(notes)]
         ending = [a for a in mine if a["status"] == told.row.status]
         skipped = told.row.status == "succeeded" and told.run.leg("task").phase != "applied"
         wanted = 1 if told.row.status in FAILED or skipped else 0
@@ -232,7 +233,12 @@ def _alerts(firm: Firm, runs: list[Told]) -> Iterator[str]:
     for (alert,) in firm.select("SELECT id FROM alerts WHERE due_at IS NOT NULL"):
         yield f"alert {alert} has not arrived"
     messages = json.dumps(firm.simulators["alerts"].state()["messages"], default=str)
-    yield from (f"nobody was told: {a['title']}" for a in alerts if a["title"] not in messages)
+    counted = {row["alert"] for row in firm.select("SELECT alert FROM talk_alerts")}
+    untold = [a for a in alerts if a["title"] not in messages]
+    yield from (f"nobody was told: {a['title']}" for a in untold if f"{a['id']}@alerts" not in counted)
+    for row in firm.select("SELECT threads FROM talks WHERE joined > 0"):
+        if f"{row['threads']} runs of " not in messages:
+            yield f"no message counts the {row['threads']} runs that failed alike"
     for (name,) in firm.select("SELECT DISTINCT waits_for FROM runs WHERE waits_for LIKE 'connection:%'"):
         yield f"runs still wait for {name}"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from crossdock.config.models import LEG_NAME, NAME, RoutingFile
+from crossdock.config.telling import Telling
 from crossdock.plugins import Registry
 
 
@@ -43,18 +45,29 @@ def _connection(registry: Registry | None) -> dict[str, Any]:
         return entry
     entry["properties"]["connector"]["enum"] = sorted(registry.connections)
     entry["allOf"] = [
-        {"if": {"properties": {"connector": {"const": name}}}, "then": _settings(kind.Config.model_fields)}
+        {
+            "if": {"properties": {"connector": {"const": name}}},
+            "then": _settings(kind.Config.model_fields, _ours(registry, name)),
+        }
         for name, kind in sorted(registry.connections.items())
     ]
     return entry
 
 
-def _settings(fields: dict[str, Any]) -> dict[str, Any]:
+def _ours(registry: Registry, connector: str) -> dict[str, str]:
+    """The keys of a connection that are the runtime's, whatever its connector: name → description."""
+    source = registry.sources.get(connector)
+    polled = {"poll": "how often its vendor is asked what happened; off: never"} if source and source.polling else {}
+    told = Telling.model_fields.items() if connector in registry.notifiers else ()
+    return polled | {name: info.description or "" for name, info in told}
+
+
+def _settings(fields: dict[str, Any], ours: Mapping[str, str]) -> dict[str, Any]:
     """Names and descriptions only: a value may be a `${VARIABLE}` whatever its type."""
     named = {info.alias or name: info for name, info in fields.items()}
     properties = {name: {"description": info.description or ""} for name, info in named.items()}
     return {
-        "properties": {"connector": True, **properties},
+        "properties": {"connector": True, **properties, **{name: {"description": said} for name, said in ours.items()}},
         "required": [name for name, info in named.items() if info.is_required()],
         "additionalProperties": False,
     }
