@@ -71,8 +71,8 @@ class Poller:
         self._timeout = timeout
         self._lease = timeout + timedelta(seconds=30)
         self._wake = wake
-        self._begun: dict[str, str] = {}
-        """Connection → account, of the sources that are in the journal."""
+        self._begun: dict[str, tuple[str, datetime | None]] = {}
+        """Connection → account and start point, of the sources that are in the journal."""
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._loop: asyncio.Task[None] | None = None
 
@@ -140,15 +140,16 @@ class Poller:
             account = self._connections.account(name)
         except ConfigError:
             return
-        if self._begun.get(name) == account:
+        if self._begun.get(name) == (account, settings.since):
             return
         now = self._now()
         since = settings.since or now - SKEW
         # From nowhere to now there is nothing to read yet; only a start point in the past is worth asking for.
         due = now if settings.since else now + settings.every
-        if await self._journal.polls.begin(name, account, since, due):
+        # Whoever moves the start point back wants what lies between; what is known of it starts nothing again.
+        if await self._journal.polls.begin(name, account, since, due, moved=settings.since is not None):
             _log.info("%s is polled every %s, for what happens from %s on", account, settings.every, since.isoformat())
-        self._begun[name] = account
+        self._begun[name] = account, settings.since
 
     def _read_beside(self, poll: Poll, settings: PollSettings) -> None:
         task = asyncio.create_task(self._read(poll, settings), name=f"crossdock-poll-{poll.connection}")

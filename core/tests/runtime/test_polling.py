@@ -375,6 +375,24 @@ async def test_another_account_begins_anew(office: Any, desk: Desk) -> None:
         assert (desk.asked[-1].cursor, desk.asked[-1].since.day) == (None, 20)
 
 
+async def test_a_start_point_that_is_moved_back_is_read_from_and_what_is_known_starts_nothing_again(
+    office: Any, desk: Desk
+) -> None:
+    async with office(poll={"since": "2026-11-20"}) as o:
+        desk.answers = [PollPage((ticket("2", datetime(2026, 11, 21, tzinfo=UTC)),), "a")]
+        await o.look()
+        for since, asked in (("2026-11-22", 1), ("2026-11-01", 2)):
+            o.routing["connections"]["desk"]["poll"] = {"since": since}
+            o.app.settings.config.write_text(json.dumps(o.routing))
+            assert await o.app.reload() == ()
+            old, known = ticket("1", datetime(2026, 11, 2, tzinfo=UTC)), ticket("2", datetime(2026, 11, 21, tzinfo=UTC))
+            desk.answers = [PollPage((old, known), "b")]
+            await o.look()
+            assert len(desk.asked) == asked
+        assert (desk.asked[-1].cursor, desk.asked[-1].since) == (None, datetime(2026, 11, 1, tzinfo=UTC))
+        assert await o.tickets() == ["1", "2"]
+
+
 async def test_a_source_whose_polling_is_off_or_that_no_flow_needs_is_not_asked(office: Any, desk: Desk) -> None:
     async with office(poll="off") as o:
         await o.look()

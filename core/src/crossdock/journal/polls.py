@@ -47,8 +47,11 @@ class Poll:
 class Polls(Protocol):
     """A journal's polls. All methods raise `JournalError` if the store itself fails."""
 
-    async def begin(self, connection: str, account: str, since: datetime, due_at: datetime) -> bool:
-        """Store a source to be polled; True if it is new, or its account is another one, which begins anew."""
+    async def begin(
+        self, connection: str, account: str, since: datetime, due_at: datetime, *, moved: bool = False
+    ) -> bool:
+        """Store a source to be polled; True if it is new, or begins anew: its account is another one, or `moved`, and
+        `since` is earlier than it was."""
         ...
 
     async def claim(self, connection: str, owner: str, now: datetime, lease_until: datetime) -> Poll | None:
@@ -97,8 +100,11 @@ class SqlitePolls:
         self._redact = redact
         self._now = now
 
-    async def begin(self, connection: str, account: str, since: datetime, due_at: datetime) -> bool:
-        values = {"connection": connection, "account": account, "since": micros(since), "due_at": micros(due_at)}
+    async def begin(
+        self, connection: str, account: str, since: datetime, due_at: datetime, *, moved: bool = False
+    ) -> bool:
+        values: dict[str, Any] = {"connection": connection, "account": account, "moved": moved}
+        values |= {"since": micros(since), "due_at": micros(due_at)}
         return bool(await self._write(partial(_one, name="begin_poll", values=values)))
 
     async def claim(self, connection: str, owner: str, now: datetime, lease_until: datetime) -> Poll | None:

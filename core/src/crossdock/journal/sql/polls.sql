@@ -1,10 +1,10 @@
 -- name: begin_poll
--- Another account has its own past: it is read from the start point on.
+-- Another account has its own past: it is read from the start point on. So is one whose start point was moved back.
 INSERT INTO polls (connection, account, since, due_at) VALUES (:connection, :account, :since, :due_at)
 ON CONFLICT (connection) DO UPDATE
 SET account = excluded.account, since = excluded.since, due_at = excluded.due_at, cursor = NULL, fence = fence + 1,
     owner = NULL, lease_until = NULL, failures = 0, failing_since = NULL, reason = NULL, read_at = NULL
-WHERE polls.account <> excluded.account
+WHERE polls.account <> excluded.account OR (:moved AND excluded.since < polls.since)
 RETURNING 1;
 
 -- name: claim_poll
