@@ -67,12 +67,19 @@ class Vault:
         stored = await self._journal.load_token(connection)
         return None if stored is None else self._opened(connection, stored)
 
+    async def expiries(self, connection: str) -> dict[str, datetime]:
+        """When the stored `access` and `refresh` token end, as far as the vendor tells. Raises as `load`."""
+        token = await self.load(connection)
+        ends = {"access": token.expires_at, "refresh": token.refresh_expires_at} if token else {}
+        return {name: at for name, at in ends.items() if at is not None}
+
     async def swap(self, connection: str, token: Token, expected: int) -> bool:
         """Store `token` if the stored version is `expected` (0: none)."""
         plain = {
             "access_token": token.access_token,
             "refresh_token": token.refresh_token,
-            "expires_at": None if token.expires_at is None else token.expires_at.isoformat(),
+            "expires_at": _text(token.expires_at),
+            "refresh_expires_at": _text(token.refresh_expires_at),
         }
         return await self._journal.swap_token(connection, self._fernet.encrypt(dumps(plain)), expected)
 
@@ -106,12 +113,13 @@ class Vault:
                 " back into CROSSDOCK_SECRET_KEY, after the new one and a comma; if it is lost, connect the account"
                 " anew under another connection name"
             ) from None
-        expires = plain["expires_at"]
         return Token(
             access_token=plain["access_token"],
             refresh_token=plain["refresh_token"],
-            expires_at=None if expires is None else datetime.fromisoformat(expires),
+            expires_at=_instant(plain["expires_at"]),
             version=stored.version,
+            # Not in what earlier versions stored.
+            refresh_expires_at=_instant(plain.get("refresh_expires_at")),
         )
 
     @contextlib.asynccontextmanager
@@ -162,6 +170,14 @@ class VaultTokens:
 def parse_keys(text: str) -> list[bytes]:
     """Fernet keys from a comma-separated setting, newest first. Any other text is hashed to a key."""
     return [_fernet_key(part.strip()) for part in text.split(",") if part.strip()]
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _fernet_key(text: str) -> bytes:

@@ -45,6 +45,22 @@ async def test_a_token_comes_back_as_it_was_with_its_version(vault: Any, clock: 
     assert await vault().store_for("crm").load() is None
 
 
+async def test_when_tokens_end_is_told_as_far_as_it_is_known(vault: Any, clock: Any) -> None:
+    store = vault().store_for("books")
+    assert await vault().expiries("books") == {}
+    soon, late = clock() + timedelta(hours=1), clock() + timedelta(days=100)
+    await store.swap(Token(ACCESS, REFRESH, soon, refresh_expires_at=late), expected=0)
+    assert await vault().expiries("books") == {"access": soon, "refresh": late}
+    await store.swap(Token(ACCESS, REFRESH), expected=1)
+    assert await vault().expiries("books") == {}
+
+
+async def test_a_token_of_an_earlier_version_says_nothing_of_the_refresh_tokens_end(vault: Any, journal: Any) -> None:
+    old = b'{"access_token": "a-token", "refresh_token": null, "expires_at": null}'
+    await journal.swap_token("books", Fernet(parse_keys("a passphrase")[0]).encrypt(old), 0)
+    assert await vault().store_for("books").load() == Token("a-token", None, None, 1)
+
+
 async def test_the_slower_of_two_swaps_is_refused(vault: Any) -> None:
     store = vault().store_for("books")
     swaps = [store.swap(Token(f"t{i}"), expected=0) for i in range(5)]

@@ -5,6 +5,7 @@ implementations; see `crossdock_sdk.hooks`.
 """
 
 from crossdock_sdk.changes import Change, read_changes
+from crossdock_sdk.contracts.account import Checked, Headroom, Quota
 from crossdock_sdk.contracts.connection import (
     Connection,
     ConnectionConfig,
@@ -87,6 +88,7 @@ __all__ = (
     "BearerAuth",
     "BoardTask",
     "Change",
+    "Checked",
     "ConfigError",
     "Connection",
     "ConnectionConfig",
@@ -104,6 +106,7 @@ __all__ = (
     "EventVoid",
     "Handshake",
     "HeaderAuth",
+    "Headroom",
     "Interaction",
     "Interactive",
     "Invoice",
@@ -130,6 +133,7 @@ __all__ = (
     "Polling",
     "Posted",
     "Press",
+    "Quota",
     "Receipt",
     "Record",
     "Redactor",

@@ -10,11 +10,13 @@ from urllib.parse import quote
 from crossdock_sdk import (
     ApiClient,
     BearerAuth,
+    Checked,
     ConfigError,
     Connection,
     ConnectionConfig,
     ConnectorError,
     Context,
+    Headroom,
     Limits,
     NotFoundError,
     OAuth2Refresh,
@@ -110,6 +112,15 @@ class AsanaConnection(Connection):
             last, offset = offset, following.get("offset") if isinstance(following, dict) else None
             if not isinstance(offset, str) or offset == last:
                 raise reply.unusable("`next_page` has no new offset")
+
+    @property
+    def headroom(self) -> Headroom:
+        return self.api.headroom
+
+    async def check(self) -> Checked:
+        """The token's user (OpenAPI document, `getUser` with `me`)."""
+        reply = await self.api.get("users/me", params={"opt_fields": "name"})
+        return Checked(str(reply.require("data", "name")), reply.date)
 
     async def close(self) -> None:
         await self.api.close()

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from aiosmtplib import SMTP, SMTPException
 from crossdock_sdk import (
     AuthError,
+    Checked,
     ConfigError,
     Connection,
     ConnectionConfig,
@@ -112,15 +113,27 @@ class EmailConnection(Connection):
     async def close(self) -> None:
         self._closed = True
 
+    async def check(self) -> Checked:
+        """Log in and say NOOP (RFC 5321, 4.1.1.9), which sends nothing to anybody."""
+        client = self._opened()
+        try:
+            await self._begin(client)
+            with speaking(f"SMTP {self.config.place}: NOOP", self.context.redactor.text):
+                await client.noop()
+            with contextlib.suppress(SMTPException, OSError):
+                await client.quit(timeout=_GOODBYE)
+        finally:
+            client.close()
+        who = f", as {self.config.username}" if self.config.username else ""
+        return Checked(f"{self.config.place}{who}")
+
     async def send(self, compose: Compose, told: set[str]) -> list[ConnectorError]:
         """Send to those recipients that are not in `told`; who the server takes it for is added to it at once.
 
         Returns why the server does not take it for others, each error naming its address. Raises `ConnectorError`
         if it is taken for nobody.
         """
-        if self._closed:
-            raise TransientError(f"connection {self.context.name} is closed")
-        client = self._client()
+        client = self._opened()
         try:
             await self._begin(client)
             refused = await self._transact(client, compose, told)
@@ -129,6 +142,11 @@ class EmailConnection(Connection):
         finally:
             client.close()
         return refused
+
+    def _opened(self) -> SMTP:
+        if self._closed:
+            raise TransientError(f"connection {self.context.name} is closed")
+        return self._client()
 
     def _client(self) -> SMTP:
         config = self.config

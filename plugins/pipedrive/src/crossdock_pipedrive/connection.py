@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 
 from crossdock_sdk import (
     ApiClient,
+    Checked,
     Connection,
     ConnectionConfig,
     Context,
     HeaderAuth,
+    Headroom,
     Limits,
     NotFoundError,
     RejectedError,
@@ -20,7 +22,7 @@ from crossdock_sdk.webhooks import BasicWebhook
 from pydantic import Field, SecretStr, field_validator
 
 from crossdock_pipedrive.fields import FieldMap, FieldMaps, Kind, custom_field
-from crossdock_pipedrive.replies import MISSHAPEN, ErrorReplies, burst_left
+from crossdock_pipedrive.replies import MISSHAPEN, ErrorReplies, burst_left, quotas_left
 
 Row = TypeVar("Row")
 
@@ -66,6 +68,7 @@ class PipedriveConnection(Connection):
             limits=Limits(concurrency=10, requests=config.burst, per=2.0),
             errors=ErrorReplies(context.now),
             pause=burst_left,
+            quotas=lambda reply: quotas_left(reply, context.now()),
         )
         self.fields = FieldMaps(self._field_map, context.now)
 
@@ -73,6 +76,16 @@ class PipedriveConnection(Connection):
     def account(self) -> str:
         """The company by its own host; the token, which every user may renew, does not tell it."""
         return f"{self.connector}:{urlsplit(self.config.base_url).hostname}"
+
+    @property
+    def headroom(self) -> Headroom:
+        return self.client.headroom
+
+    async def check(self) -> Checked:
+        """The token's user (API reference, 'Get current user data')."""
+        reply = await self.client.get("/api/v1/users/me")
+        name, company = reply.require("data", "name"), reply.require("data", "company_name")
+        return Checked(f"{name} at {company}", reply.date)
 
     async def close(self) -> None:
         await self.client.close()

@@ -7,11 +7,11 @@ v1 {success, error, error_info}, v2 {success, error, code}, webhooks {success, e
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from crossdock_sdk import AuthError, ConnectorError, NotFoundError, RejectedError, Reply, TransientError
+from crossdock_sdk import AuthError, ConnectorError, NotFoundError, Quota, RejectedError, Reply, TransientError
 
 MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError)
 """What taking a reply apart raises when the reply is not as documented."""
@@ -80,6 +80,19 @@ def burst_left(reply: Reply) -> float | None:
     if reply.headers.get("x-ratelimit-remaining", "").strip() != "0":
         return None
     return _seconds(reply.headers.get("x-ratelimit-reset")) or _WINDOW
+
+
+def quotas_left(reply: Reply, now: datetime) -> Iterator[Quota]:
+    """Requests of the two seconds' window, and tokens of the company's day, as far as the headers tell."""
+    window = timedelta(seconds=_seconds(reply.headers.get("x-ratelimit-reset")) or _WINDOW)
+    for name, prefix, until in (("burst", "x-ratelimit", now + window), ("daily", "x-daily-ratelimit-token", None)):
+        remaining, limit = (_count(reply.headers.get(f"{prefix}-{what}")) for what in ("remaining", "limit"))
+        if remaining is not None:
+            yield Quota(name, remaining, limit, until)
+
+
+def _count(header: str | None) -> int | None:
+    return int(header) if header and header.isascii() and header.isdigit() else None
 
 
 def _object(reply: Reply) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from urllib.parse import quote, urlencode
 from crossdock_sdk import (
     ApiClient,
     AuthError,
+    Checked,
     Connection,
     ConnectionConfig,
     Context,
+    Headroom,
     Limits,
     NotFoundError,
     OAuth2Refresh,
@@ -82,6 +84,8 @@ class QuickBooksConnection(Connection):
             client_id=config.client_id,
             client_secret=config.client_secret,
             refresh_token=config.refresh_token,
+            # Intuit's own field, in seconds (Intuit docs, "OAuth 2.0", the answer to a refresh).
+            refresh_lifetime="x_refresh_token_expires_in",
         )
         self._app = _APP[config.environment]
         self._client = ApiClient(
@@ -104,6 +108,15 @@ class QuickBooksConnection(Connection):
         """Any company of the same app, as `account` would be for it."""
         known = f"{self.connector}:{realm}"
         return known if self.config.environment == "production" else f"{known}:{self.config.environment}"
+
+    @property
+    def headroom(self) -> Headroom:
+        return self._client.headroom
+
+    async def check(self) -> Checked:
+        """The company by its name (API reference, `CompanyInfo`, 'Read')."""
+        reply = await self._client.get(self._path(f"companyinfo/{quote(self.config.realm_id, safe='')}"))
+        return Checked(str(reply.require("CompanyInfo", "CompanyName")), reply.date)
 
     async def close(self) -> None:
         await self._client.close()

@@ -9,10 +9,12 @@ from urllib.parse import quote, urlsplit
 
 from crossdock_sdk import (
     ApiClient,
+    Checked,
     ConfigError,
     Connection,
     ConnectionConfig,
     Context,
+    Headroom,
     Limits,
     OAuth2Minted,
     OAuth2Refresh,
@@ -25,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from crossdock_salesforce import soql
 from crossdock_salesforce.assertion import jwt_bearer, rsa_key
-from crossdock_salesforce.errors import MISSHAPEN, error_of
+from crossdock_salesforce.errors import MISSHAPEN, calls_left, error_of
 from crossdock_salesforce.fields import Descriptions, ObjectFields
 from crossdock_salesforce.stages import Stages, StagesOnce
 from crossdock_salesforce.values import is_id
@@ -118,6 +120,7 @@ class SalesforceConnection(Connection):
             # Salesforce limits calls that last 20 s or more to 25 at once (5 in Developer Edition).
             limits=Limits(concurrency=_CONCURRENCY),
             errors=error_of,
+            quotas=calls_left,
         )
         self.fields = Descriptions(self._describe, context.now)
         self.stages = StagesOnce(self._stages, context.now)
@@ -126,6 +129,16 @@ class SalesforceConnection(Connection):
     def account(self) -> str:
         """The org by its My Domain host: apps, users and tokens may change."""
         return f"{self.connector}:{urlsplit(self.config.base_url).hostname}"
+
+    @property
+    def headroom(self) -> Headroom:
+        return self.client.headroom
+
+    async def check(self) -> Checked:
+        """The version's resources, for which API access is enough (REST guide, 'List Available REST Resources')."""
+        reply = await self.client.get(self.path(""))
+        reply.require("sobjects")
+        return Checked(f"the org at {urlsplit(self.config.base_url).hostname}", reply.date)
 
     async def close(self) -> None:
         await self.client.close()

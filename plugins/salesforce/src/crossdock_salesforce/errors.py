@@ -6,6 +6,8 @@ Responses'); there is no 429 and no `Retry-After`.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from crossdock_sdk import (
@@ -13,6 +15,7 @@ from crossdock_sdk import (
     AuthError,
     ConnectorError,
     NotFoundError,
+    Quota,
     RejectedError,
     Reply,
     TransientError,
@@ -45,6 +48,15 @@ _HINTS = {
     "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": "the integration user may not see a record that it names",
 }
 _LONGEST = 400
+_USAGE = re.compile(r"\bapi-usage=(\d{1,12})/(\d{1,12})\b")
+
+
+def calls_left(reply: Reply) -> Iterator[Quota]:
+    """Of the org's calls in 24 hours, by `Sforce-Limit-Info: api-usage=18/5000` (REST guide, 'Limit Info Header')."""
+    found = _USAGE.search(reply.headers.get("sforce-limit-info", ""))
+    if found:
+        used, limit = int(found[1]), int(found[2])
+        yield Quota("daily", max(0, limit - used), limit)
 
 
 def error_of(reply: Reply) -> ConnectorError | None:

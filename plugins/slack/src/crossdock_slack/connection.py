@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from crossdock_sdk import (
     AmbiguousError,
+    Checked,
     ConfigError,
     Connection,
     ConnectionConfig,
@@ -19,6 +20,7 @@ from crossdock_sdk import (
     Context,
     TransientError,
 )
+from crossdock_sdk.http.reply import http_date
 from pydantic import Field, SecretStr, field_validator, model_validator
 from slack_sdk.errors import SlackRequestError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -105,6 +107,18 @@ class SlackConnection(Connection):
     def attaches(self) -> bool:
         """Whether files can be sent: an incoming webhook takes none."""
         return self.config.bot_token is not None
+
+    async def check(self) -> Checked | None:
+        """Whose token it is (Slack docs, `auth.test`); a webhook can only post, which people would see."""
+        if self.config.bot_token is None:
+            return None
+        try:
+            answer = await _call("auth.test", self._client().auth_test())
+        except AmbiguousError as error:
+            # It has changed nothing, whatever became of it.
+            raise TransientError(error.message, status=error.status, unanswered=error.unanswered) from None
+        date = {name.lower(): value for name, value in answer.headers.items()}.get("date")
+        return Checked(f"{answer.get('user')} in {answer.get('team')}", http_date(date))
 
     async def post(self, message: Message, below: Place | None = None) -> Place | None:
         """Post to the channel, or into the thread of `below`. Raises `ConnectorError`.

@@ -7,12 +7,13 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from crossdock_sdk.contracts.account import Checked, Headroom
 from crossdock_sdk.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -30,12 +31,16 @@ class ConnectionConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """OAuth tokens as the vault keeps them. `expires_at` is an instant; `version` rises with each swap."""
+    """OAuth tokens as the vault keeps them; `version` rises with each swap.
+
+    `expires_at` and `refresh_expires_at` are instants, None where the vendor does not tell.
+    """
 
     access_token: str = field(repr=False)
     refresh_token: str | None = field(default=None, repr=False)
     expires_at: datetime | None = None
     version: int = 0
+    refresh_expires_at: datetime | None = None
 
 
 class TokenStore(Protocol):
@@ -65,7 +70,7 @@ class MemoryTokens:
     async def swap(self, token: Token, *, expected: int) -> bool:
         if (self._token.version if self._token else 0) != expected:
             return False
-        self._token = Token(token.access_token, token.refresh_token, token.expires_at, expected + 1)
+        self._token = replace(token, version=expected + 1)
         return True
 
     def exclusive(self) -> AbstractAsyncContextManager[None]:
@@ -115,6 +120,18 @@ class Connection:
         address does not tell accounts apart, or may change while the account stays.
         """
         return f"{self.connector}:{self.config.base_url.rstrip('/')}"
+
+    @property
+    def headroom(self) -> Headroom:
+        """How far the account is from the vendor's limits; no I/O. `ApiClient.headroom` has it for its calls."""
+        return Headroom()
+
+    async def check(self) -> Checked | None:
+        """Ask the vendor's cheapest authenticated question, which changes nothing and which nobody notices.
+
+        None if the vendor has none. Raises `ConnectorError`: `AuthError` if the credentials are refused.
+        """
+        return None
 
     async def close(self) -> None:
         """Release sockets. Called once; nothing is called after it."""

@@ -11,12 +11,14 @@ from urllib.parse import urlencode
 from yarl import URL
 
 from crossdock_sdk import jsonio
+from crossdock_sdk.contracts.account import Headroom
 from crossdock_sdk.contracts.connection import Context
 from crossdock_sdk.errors import ConfigError, ConnectorError, RejectedError
 from crossdock_sdk.http.auth import Auth, Authorised
 from crossdock_sdk.http.errors import default_error, settled
 from crossdock_sdk.http.layer import Request
 from crossdock_sdk.http.limits import Limited, Limits
+from crossdock_sdk.http.quotas import Quotas, Read
 from crossdock_sdk.http.reply import Reply
 from crossdock_sdk.http.resend import ReadResend
 from crossdock_sdk.http.tracing import Traced
@@ -43,9 +45,9 @@ class ApiClient:
 
     `errors` is the vendor's own mapping and is asked about every reply, a 200 too: the error to raise, or
     None to leave it to the status. `pause` reads from a good reply for how many seconds the vendor wants to be
-    left alone (its limit is used up), or None. Redirects are not followed, cookies not kept, and proxies set in the
-    environment not used. A read whose connection was lost is sent once more, a write never. `private`: the bodies
-    hold tokens, and are told to nobody.
+    left alone (its limit is used up), or None; `quotas` reads from any reply what it says of the vendor's limits.
+    Redirects are not followed, cookies not kept, and proxies set in the environment not used. A read whose
+    connection was lost is sent once more, a write never. `private`: the bodies hold tokens, and are told to nobody.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class ApiClient:
         limits: Limits = Limits(),  # noqa: B008 — frozen
         errors: Errors | None = None,
         pause: Callable[[Reply], float | None] | None = None,
+        quotas: Read | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float = 30.0,
         private: bool = False,
@@ -66,6 +69,7 @@ class ApiClient:
         self._context = context
         self._errors = errors
         self._pause = pause
+        self._quotas = Quotas(quotas, context.now)
         self._headers = _HEADERS | {name.lower(): value for name, value in (headers or {}).items()}
         wire = partial(AiohttpWire, limits.concurrency) if context.transport is None else over_httpx(context.transport)
         traced = Traced(Network(wire, context.redactor, timeout), context.tracer_provider)
@@ -93,6 +97,7 @@ class ApiClient:
         if write is not None:
             request.write = write
         reply = await self._stack.send(request)
+        self._quotas.note(reply)
         error = self._error(reply)
         if error is None:
             asked = self._pause(reply) if self._pause else None
@@ -118,6 +123,11 @@ class ApiClient:
 
     async def delete(self, path: str, **kwargs: Any) -> Reply:
         return await self.request("DELETE", path, **kwargs)
+
+    @property
+    def headroom(self) -> Headroom:
+        """How far the calls are from the vendor's limits, as far as its replies have told."""
+        return Headroom(self._quotas.standing, self._limited.pause)
 
     async def close(self) -> None:
         """Close all sockets; a later request raises `TransientError`."""

@@ -81,6 +81,11 @@ class Limited(Layer):
         if seconds > self._rest():
             self._pause = (self._now(), min(seconds, LONGEST_PAUSE))
 
+    @property
+    def pause(self) -> float:
+        """Seconds that are left of the pause that the vendor has asked for."""
+        return self._rest()
+
     async def send(self, request: Request) -> Reply:
         async with self._slots:
             await self._turn(request)

@@ -46,6 +46,8 @@ class OAuth2Tokens(ABC):
 
     mend: ClassVar[str]
     """What a person can do about a grant that is refused."""
+    _refresh_lifetime: str | None = None
+    """The field of the vendor's answer that says for how many seconds its refresh token lives."""
 
     def __init__(
         self, context: Context, *, token_url: str, early: float = 60.0, headers: Mapping[str, str] | None = None
@@ -122,7 +124,10 @@ class OAuth2Tokens(ABC):
         ends = None if lifetime is None else asked + timedelta(seconds=lifetime)
         if lifetime is not None:
             self._early = min(self._asked_early, lifetime / 2)
-        token = Token(answer["access_token"], answer.get("refresh_token") or refresh_token, ends, expected + 1)
+        newest = answer.get("refresh_token") or refresh_token
+        lasts = _seconds(answer.get(self._refresh_lifetime)) if self._refresh_lifetime else None
+        refresh_ends = None if lasts is None else asked + timedelta(seconds=lasts)
+        token = Token(answer["access_token"], newest, ends, expected + 1, refresh_ends)
         self._mask(token)
         self._unsaved = (token, expected)
         reach("token.granted")
@@ -212,8 +217,10 @@ class OAuth2Refresh(OAuth2Tokens):
 
     `refresh_token` is only the first one: what the store holds wins while it works. Once that is refused,
     `refresh_token` is tried, for a person may have connected the account anew. The new refresh token is stored before
-    the new access token is used. `basic` sends the client's id and secret by HTTP Basic, else in the form. Raises
-    `AuthError` if the refresh tokens of store and settings are refused, `TransientError` for all that may pass.
+    the new access token is used. `basic` sends the client's id and secret by HTTP Basic, else in the form.
+    `refresh_lifetime` names the field of the answer that tells for how many seconds the refresh token lives; RFC 6749
+    has none. Raises `AuthError` if the refresh tokens of store and settings are refused, `TransientError` for all that
+    may pass.
     """
 
     mend = _RECONNECT
@@ -230,11 +237,13 @@ class OAuth2Refresh(OAuth2Tokens):
         early: float = 60.0,
         headers: Mapping[str, str] | None = None,
         extra_form: Mapping[str, str] | None = None,
+        refresh_lifetime: str | None = None,
     ) -> None:
         secret = client_secret.get_secret_value()
         pair = base64.b64encode(f"{client_id}:{secret}".encode()).decode()
         known = ({"authorization": f"Basic {pair}"} if basic else {}) | dict(headers or {})
         super().__init__(context, token_url=token_url, early=early, headers=known)
+        self._refresh_lifetime = refresh_lifetime
         self._first = refresh_token.get_secret_value() if refresh_token else None
         self._lasting = frozenset({self._first})
         self._form = ({} if basic else {"client_id": client_id, "client_secret": secret}) | dict(extra_form or {})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any
 
@@ -39,6 +41,11 @@ class Reply:
         """The id under which the vendor's support finds the request, if a usual header carries one."""
         return next((self.headers[name] for name in _REQUEST_IDS if name in self.headers), None)
 
+    @property
+    def date(self) -> datetime | None:
+        """The vendor's clock when it answered (RFC 9110, 6.6.1 `Date`), in whole seconds."""
+        return http_date(self.headers.get("date"))
+
     def json(self) -> Any:
         """The body as JSON, numbers exact, the same object in every call.
 
@@ -71,6 +78,15 @@ class Reply:
         message = f"{self.endpoint}: HTTP {self.status}, {why}"
         kind = AmbiguousError if self.write else TransientError
         return kind(message, status=self.status, request_id=self.request_id)
+
+
+def http_date(header: str | None) -> datetime | None:
+    """An HTTP date as an instant; None for what is none."""
+    try:
+        told = parsedate_to_datetime(header or "")
+    except ValueError:
+        return None
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 def endpoint(url: str) -> str:

@@ -64,6 +64,7 @@ class Api:
             ("GET", "/api/v2/products", 10, self._products),
             *(("GET", f"/api/v2/{k}/{{id}}", 1, partial(self._get_record, *what)) for k, what in records.items()),
             *(("GET", f"/api/v2/{kind}Fields", 1, partial(self._fields, kind)) for kind in kinds),
+            ("GET", "/api/v1/users/me", 2, self._current_user),
             ("GET", "/api/v1/notes", 20, self._list_notes),
             ("POST", "/api/v1/notes", 10, self._add_note),
             ("DELETE", "/api/v1/notes/{id}", 6, self._delete_note),
@@ -84,6 +85,9 @@ class Api:
             return reply
 
         return endpoint
+
+    async def _current_user(self, _: Request) -> Response:
+        return json_response({"success": True, "data": {"id": USER, "name": "Sandbox", "company_name": "Sandbox"}})
 
     async def _list_deals(self, request: Request) -> Response:
         return _v2_page(request, listing.listed(self._world.deals.values(), request.query_params))

@@ -37,6 +37,7 @@ class Api:
     def routes(self) -> list[Route]:
         base = f"{_ROOT}/{{version}}"
         table: tuple[tuple[str, str, Handler], ...] = (
+            ("GET", f"{base}/", self._resources),
             ("GET", f"{base}/query", self._query),
             ("GET", f"{base}/query/", self._query),
             ("GET", f"{base}/query/{{locator}}", self._more),
@@ -84,6 +85,10 @@ class Api:
     async def _versions(self, request: Request) -> Response:
         rows = [{"label": f"v{n}", "url": f"{_ROOT}/v{n}.0", "version": f"{n}.0"} for n in _VERSIONS]
         return json_response(rows)
+
+    async def _resources(self, request: Request) -> Response:
+        base = _base(request)
+        return json_response({name: f"{base}/{name}" for name in ("sobjects", "query", "limits")})
 
     async def _query(self, request: Request) -> Response:
         return json_response(self._queries.ask(request.query_params.get("q", ""), _base(request)))
