@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from crossdock_sdk import Action, ConfigError, Connection, Context, Notifier, Source
+from crossdock_sdk import Action, Checked, ConfigError, Connection, Context, Headroom, Notifier, Source
 
 from crossdock.config.load import ConnectionSpec, Stopped
 from crossdock.config.polls import PollSettings
@@ -77,6 +77,14 @@ class Connections:
     def telling(self, name: str) -> Telling:
         """How a notifier's connection wants to be told."""
         return self._specs[name].telling if name in self._specs else Telling()
+
+    async def check(self, name: str) -> Checked | None:
+        """Ask the vendor whose account it is; None if it can be asked no such thing. Raises `ConnectorError`."""
+        return await self._connection(name).check()
+
+    def headrooms(self) -> dict[str, Headroom]:
+        """How far the connections in use are from their vendors' limits, as far as these have told."""
+        return {name: live.headroom for name, live in self._live.items()}
 
     def of_account(self, name: str, account: str) -> str | None:
         """The connection of the same connector for this account, the named one before others; None if there is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any, ClassVar
 
-from crossdock_sdk import Alert, Connection, ConnectionConfig, Context, Notifier, hookimpl, jsonio
+from crossdock_sdk import Alert, Checked, Connection, ConnectionConfig, Context, Notifier, hookimpl, jsonio
 
 _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO, "good": logging.INFO}
 
@@ -19,6 +19,9 @@ class LogConfig(ConnectionConfig):
 class LogConnection(Connection):
     connector: ClassVar[str] = "log"
     Config: ClassVar[type[ConnectionConfig]] = LogConfig
+
+    async def check(self) -> Checked:
+        return Checked("the process's own log")
 
 
 class LogNotifier(Notifier):

@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from crossdock import __version__
-from crossdock.cli import check, connectors, demo, hooks, pauses, plan, prune, runs, sandbox, serve, tokens, users
+from crossdock.cli import (
+    check,
+    connectors,
+    demo,
+    doctor,
+    hooks,
+    pauses,
+    plan,
+    prune,
+    runs,
+    sandbox,
+    serve,
+    tokens,
+    users,
+)
 from crossdock.cli.errors import CommandError, explained
 from crossdock.cli.options import help_if_alone
 
@@ -33,6 +47,7 @@ app.add_typer(users.app, name="users")
 app.add_typer(tokens.app, name="tokens")
 app.command("pause")(pauses.pause)
 app.command("resume")(pauses.resume)
+app.command("doctor")(doctor.doctor)
 app.command("prune")(prune.prune)
 app.command("connectors")(connectors.connectors)
 app.command("sandbox")(sandbox.sandbox)

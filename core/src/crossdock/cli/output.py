@@ -38,6 +38,7 @@ _COLOURS = {
     "failed": "red",
     "incompatible": "red",
     "wrong": "red",
+    "warning": "yellow",
 }
 
 

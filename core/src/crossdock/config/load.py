@@ -29,7 +29,16 @@ from crossdock.config.telling import Telling, telling
 from crossdock.plugins import Registry
 from crossdock.words import did_you_mean, nearest
 
-__all__ = ("ConfigProblems", "ConnectionSpec", "Loaded", "Problem", "Stopped", "load", "load_retention")
+__all__ = (
+    "ConfigProblems",
+    "ConnectionSpec",
+    "Loaded",
+    "Problem",
+    "Stopped",
+    "load",
+    "load_connections",
+    "load_retention",
+)
 
 _KEYS = ("version", "connections", "flows", "retention")
 
@@ -98,6 +107,11 @@ def load_retention(source: Path, *, env: Mapping[str, str]) -> Retention:
     return _Load(read_yaml(_read(source)), str(source), env, Registry(), lenient=True).retention_alone()
 
 
+def load_connections(source: Path, *, env: Mapping[str, str], registry: Registry) -> dict[str, ConnectionSpec]:
+    """The connections that are right, whatever else is in the file. Raises `ConfigProblems` if it is no YAML."""
+    return _Load(read_yaml(_read(source)), str(source), env, registry, lenient=True).connections_alone()
+
+
 def _read(source: Path) -> str:
     try:
         return source.read_text(encoding="utf-8")
@@ -163,6 +177,13 @@ class _Load:
         if problems:
             raise ConfigProblems(problems, ())
         return retention
+
+    def connections_alone(self) -> dict[str, ConnectionSpec]:
+        raw = self._root()
+        for name, body in self._section(self._interpolation.apply(raw), "connections").items():
+            self._connection(name, body, raw["connections"][name])
+        wrong = {found.path[1:2] for found in (*self._findings, *self._unset) if found.path[:1] == ("connections",)}
+        return {name: spec for name, spec in self._specs.items() if (name,) not in wrong}
 
     def _root(self) -> dict[str, Any]:
         data = self._document.data

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from crossdock.journal.audit import Act, Audit
 from crossdock.journal.bulk import BulkJobs
+from crossdock.journal.condition import Condition
 from crossdock.journal.errors import (
     AlreadyReplayed,
     InvalidCursor,
@@ -141,6 +142,11 @@ class Journal(Protocol):
     @property
     def pauses(self) -> Pauses:
         """What a person has stopped for a while."""
+        ...
+
+    @property
+    def condition(self) -> Condition:
+        """What tells whether all is well, beside the runs themselves."""
         ...
 
     @property

@@ -16,6 +16,7 @@ from crossdock.journal import desk, figures, intake, listing, performing, prunin
 from crossdock.journal.audit import Act, Audit
 from crossdock.journal.bulk import BulkJobs
 from crossdock.journal.codec import JsonText, micros, micros_or_none
+from crossdock.journal.condition import Condition
 from crossdock.journal.cursors import Cursors
 from crossdock.journal.errors import JournalError
 from crossdock.journal.figures import Changes, Overview, Throughput
@@ -111,6 +112,7 @@ class SqliteJournal:
         self._cursors = Cursors(b"")
         self.polls = SqlitePolls(self._write, self._read, self._arrival_rows, redact, now)
         self.hooks = Hooks(self._write, self._read)
+        self.condition = Condition(self._read)
         self.index = Index(self._write, self._read, redact)
         self.people = People(self._write, self._read, lambda act: self.audit.row(act))
         self.talks = Talks(self._write, self._read, self._json)

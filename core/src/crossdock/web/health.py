@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from crossdock.metrics import CONTENT_TYPE
+from crossdock.readiness import readiness
 from crossdock.runtime import Crossdock
 from crossdock.web import replies
 from crossdock.web.access import admit
 from crossdock.web.problems import ExactJSON, answers
 
 router = APIRouter(tags=["operation"])
-
-STALLED = timedelta(minutes=2)
-"""A run that has been due for longer than this, while nothing else moves, means that the runner is stuck."""
 
 
 @router.get(
@@ -36,18 +32,14 @@ async def healthz() -> Response:
 async def readyz(request: Request) -> Response:
     """Ready while the journal takes checkpoints and either no run has been due for two minutes, or runs do move."""
     runtime: Crossdock = request.app.state.crossdock
-    oldest = await runtime.journal.oldest_due(runtime.now())
-    age = max(runtime.now() - oldest, timedelta()) if oldest else timedelta()
-    moving = age < STALLED or runtime.now() - runtime.runner.moved_at < STALLED
-    trouble = runtime.runner.trouble or runtime.journal.trouble
-    ready = runtime.started and moving and trouble is None
+    found = await readiness(runtime)
     body = {
-        "status": "ready" if ready else "stalled",
-        "journal": trouble or "ok",
-        "oldest_due_seconds": round(age.total_seconds(), 3),
+        "status": "ready" if found.ready else "stalled",
+        "journal": found.trouble or "ok",
+        "oldest_due_seconds": round(found.oldest_due.total_seconds(), 3),
         "config": "refused" if runtime.problems else "in force",
     }
-    return ExactJSON(body, 200 if ready else 503)
+    return ExactJSON(body, 200 if found.ready else 503)
 
 
 @router.get(

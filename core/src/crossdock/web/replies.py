@@ -328,3 +328,15 @@ class TakenReply(BaseModel):
     accepted: int = Field(examples=[1])
     duplicates: int = Field(examples=[0])
     ignored: int = Field(examples=[0])
+
+
+class CheckReply(BaseModel):
+    """What a vendor said of a connection."""
+
+    model_config = ConfigDict(extra="allow")
+
+    state: str = Field(description="ok, wrong or warning", examples=["ok"])
+    asked: bool = Field(description="false where there is no such question", examples=[True])
+    error: dict[str, Any] | None
+    clock_skew_seconds: float | None = Field(description="how far this machine's clock is ahead", examples=[0.4])
+    checked_at: datetime = Field(examples=[_AT])
