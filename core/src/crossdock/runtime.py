@@ -119,7 +119,7 @@ class Crossdock:
         key = secret_key(given.get_secret_value() if given else None, path)
         self.form_token = hmac.new(key[0], b"crossdock forms 1", hashlib.sha256).hexdigest()
         """What forms carry where nobody has to sign in, the same in all processes; no other site can know it."""
-        self._vault = Vault(self.journal, key, owner, self.now)
+        self.vault = Vault(self.journal, key, owner, self.now)
         self.connections = Connections(loaded.connections, self.registry, self._context, loaded.stopped)
         self.programs = Programs(self.journal, self.registry, self.connections.connectors)
         links, lease = Links(self.settings.public_url), timedelta(seconds=self.settings.lease)
@@ -134,7 +134,7 @@ class Crossdock:
         self.intake = Intake(
             self.journal,
             self.connections,
-            Handshakes(self.journal, self._vault, self.redactor, self.now),
+            Handshakes(self.journal, self.vault, self.redactor, self.now),
             lambda: self.loaded.flows,
             self.telemetry,
             self.metrics,
@@ -177,7 +177,7 @@ class Crossdock:
             known=lambda: remembered(self.loaded.routing.retention),
         )
         gauges = Gauges(
-            self.journal, self.connections, self._vault, self.intake, path, lambda: bool(self.problems), self.now
+            self.journal, self.connections, self.vault, self.intake, path, lambda: bool(self.problems), self.now
         )
         gauges.show_in(self.metrics.registry)
         if wanted(self._env):
@@ -261,7 +261,7 @@ class Crossdock:
     def _context(self, name: str) -> Context:
         lent = Context(
             name=name,
-            tokens=self._vault.store_for(name),
+            tokens=self.vault.store_for(name),
             redactor=self.redactor,
             now=self.now,
             tracer_provider=self.telemetry.tracer_provider,
