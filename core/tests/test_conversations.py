@@ -266,6 +266,18 @@ async def test_a_message_that_cannot_be_written_is_written_later(office: Office)
     assert office.board.titles == ["2 runs of f alike: failed and waits for a person"]
 
 
+async def test_what_joined_is_told_even_when_retention_has_taken_the_first(office: Office) -> None:
+    await office.dies(1)
+    await office.passes(timedelta())
+    await office.dies(2)
+    await office.dies(3)
+    await office.passes(timedelta())
+    await office.journal._write(lambda db: db.execute("DELETE FROM alerts WHERE id LIKE 'r1:%'"))
+    await office.passes(timedelta(minutes=1))
+    assert office.board.titles == ["2 more: 3 runs of f alike: failed and waits for a person"]
+    assert await office.undelivered() == 0
+
+
 async def test_a_message_that_is_gone_is_posted_anew_for_what_it_has_not_told(office: Office) -> None:
     await office.dies(1)
     await office.passes(timedelta())

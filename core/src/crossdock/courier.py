@@ -195,6 +195,8 @@ class Courier:
                 await self._connections.notifier(talk.notifier).notify(gathered)
             return
         alert = await self._retelling.again(talk, pressable=_pressable(conversing))
+        # What it began with may be gone by retention, and what joined it not.
+        alert = alert or await self._retelling.gathered(talk)
         if alert is None:
             return
         try:

@@ -134,7 +134,8 @@ def house(vendor: Vendor, tmp_path: Path) -> Callable[..., Any]:
     ) -> Any:
         retry = {"attempts": 2, "first": "50ms", "factor": 1, "max": "100ms"}
         body = {"when": "v.deal.won", "key": "{{ deal.id }}", "legs": legs, "notify": ["v"], "retry": retry} | flow
-        connections = {name: {"connector": "scripted", "base_url": "http://127.0.0.1:9"} for name in names}
+        vendors = {"connector": "scripted", "base_url": "http://127.0.0.1:9", "group": "off"}
+        connections = {name: dict(vendors) for name in names}
         routing = {"version": 1, "connections": connections, "flows": {"f": body} | (more or {})}
         settings = Settings(config=tmp_path / "crossdock.yaml", database_url=f"sqlite:///{tmp_path / 'c.db'}", watch=0)
         registry: Registry = load_plugins(extra=[Plugin(vendor)], entry_points=())
