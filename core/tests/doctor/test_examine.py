@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -67,7 +68,8 @@ async def test_all_is_well_and_nothing_is_changed(house: Any, public: str) -> No
     assert told["connection say"].startswith("the process's own log")
     assert told["last delivery crm"] == "3 h ago"
     assert told["webhooks crm"].startswith("in place: ")
-    assert told["secret key"].endswith("opens the tokens of 0 connections")
+    # Checks are made side by side, and the one of the books may have had its first token by then.
+    assert re.search(r"opens the tokens of (0 connections|1 connection)$", told["secret key"])
     assert "crm" in told["clock"]
     assert before["crm"] == house.simulators["crm"].state()
 
