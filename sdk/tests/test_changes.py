@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from crossdock_sdk import Change, Event, PollPage, PollRequest, TransientError, read_changes
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 START = datetime(2026, 11, 26, tzinfo=UTC)
@@ -50,7 +50,16 @@ steps = st.one_of(
 )
 
 
+LATE_ROW_OF_A_LONG_ROUND = [
+    *(("change", name, lag) for name, lag in (("a", 1), ("b", 0), ("c", 0))),
+    ("poll", "", 0),
+    ("pass", "", 6),
+    ("change", "b", 0),
+]
+
+
 @given(st.lists(steps, max_size=60), st.integers(1, 4))
+@example(LATE_ROW_OF_A_LONG_ROUND, 1)
 async def test_every_change_at_rest_is_told_whatever_happens_while_pages_are_read(
     script: list[tuple[str, str, int]], page: int
 ) -> None:
