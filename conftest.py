@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,10 +21,17 @@ from starlette.routing import Route
 
 
 def pytest_configure() -> None:
-    """A run of the mutants takes one guard away; how fast a machine is fails no test."""
+    """A run of the mutants takes one guard away; how fast a machine is fails no test.
+
+    In CI the examples are the same each time, so that a change is judged by what it did; a developer's machine goes on
+    looking for new ones.
+    """
     mutants.remove_guard()
     hypothesis.settings.register_profile(
-        "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+        "any machine",
+        deadline=None,
+        derandomize="CI" in os.environ,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
     )
     hypothesis.settings.load_profile("any machine")
 
