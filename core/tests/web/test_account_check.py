@@ -52,7 +52,7 @@ async def test_a_connection_that_works_says_whose_it_is(client: httpx.AsyncClien
         "fix": None,
         "error": None,
     }
-    assert told["clock_skew_seconds"] == 0
+    assert abs(told["clock_skew_seconds"]) < 60
     assert 0 < told["took_seconds"] < 20
     assert told["checked_at"]
 

@@ -16,7 +16,6 @@ from crossdock.cli.output import console, emit, safe, table
 if TYPE_CHECKING:
     from crossdock.cli.desk import Desk
 
-_NAMES = ("flow", "status", "key", "connection", "error", "leg", "since", "until", "needs_person", "text")
 LOOK = 0.3
 """Seconds between looks at how far the server has come."""
 
@@ -36,18 +35,10 @@ class Many:
 
     def asked(self) -> dict[str, Any]:
         """As the API takes it. Raises a wrong usage for a filter that is none."""
-        wanted: dict[str, Any] = {"status": []}
-        for given in self.filters:
-            name, equals, value = given.partition("=")
-            name = name.strip().replace("-", "_")
-            if not equals or name not in _NAMES:
-                raise misused(f"--filter {given}: write NAME=VALUE, with one of {', '.join(_NAMES)}")
-            if name == "status":
-                wanted["status"].append(value)
-            else:
-                wanted[name] = value.lower() not in {"", "0", "false", "no"} if name == "needs_person" else value
+        from crossdock.cli.wanted import of_filters
+
         edits = [{"path": path, "value": text} for path, text in self.edits]
-        known = {"action": "replay", "wanted": wanted, "runs": [], "cap": self.cap, "pace": self.pace}
+        known = {"action": "replay", "wanted": of_filters(self.filters), "runs": [], "cap": self.cap, "pace": self.pace}
         return known | {"stop_after": self.stop_after, "edits": edits, "why": self.why}
 
 
@@ -55,16 +46,18 @@ def replay_many(many: Many, url: str | None, config: options.Config) -> None:
     """Show what would be replayed, ask, and follow it. Ends with 1 if any of it failed."""
     from crossdock.cli.desk import open_desk
 
+    asked = many.asked()
+
     async def act() -> dict[str, Any] | None:
         async with open_desk(options.settings(config), url) as desk:
-            prospect = await desk.preview_bulk(many.asked())
+            prospect = await desk.preview_bulk(asked)
             if not many.json:
                 _show(prospect)
             if not prospect["fit"]:
                 return None
             if not many.yes:
                 typer.confirm(f"Replay {prospect['fit']} runs?", abort=True, err=many.json)
-            return await _followed(desk, await desk.begin_bulk(many.asked()), many)
+            return await _followed(desk, await desk.begin_bulk(asked), many)
 
     job = asyncio.run(act())
     if job is None:

@@ -116,11 +116,12 @@ class JournalDesk:
         self._settings = settings
 
     async def list(self, wanted: Mapping[str, Any]) -> Shown:
-        from crossdock.cli.wanted import run_filter
+        from crossdock.asked import runs_asked
         from crossdock.web.views import page
 
         limit, cursor = wanted.get("limit", 50), wanted.get("cursor")
-        return _plain(page(await self._journal.runs(run_filter(wanted), limit=limit, cursor=cursor)))
+        asked = runs_asked(wanted, datetime.now(UTC))
+        return _plain(page(await self._journal.runs(asked, limit=limit, cursor=cursor)))
 
     async def show(self, run: str) -> Shown:
         from crossdock.web.views import detail

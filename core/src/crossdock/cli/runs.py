@@ -64,18 +64,11 @@ def list_(
     json: options.Json = False,
 ) -> None:
     """List runs, newest first: those that are all of what is given."""
-    from crossdock.cli.wanted import query
+    from crossdock.cli.wanted import of_options
 
-    given: dict[str, Any] = {
-        "flow": flow,
-        "status": status,
-        "key": key,
-        "connection": connection,
-        "error": error,
-        "leg": leg,
-    }
-    given |= {"since": since, "until": until, "text": text, "needs_person": needs_person or None}
-    wanted = query(given) | {"limit": limit, "cursor": cursor}
+    words = {"flow": flow, "status": status, "key": key, "connection": connection, "error": error, "leg": leg}
+    wanted = of_options(words | {"since": since, "until": until, "text": text, "needs_person": needs_person})
+    wanted |= {"limit": limit, "cursor": cursor}
     page = _ask(url, config, lambda desk: desk.list(wanted))
     if json:
         emit(page)

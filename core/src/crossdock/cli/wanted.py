@@ -1,62 +1,43 @@
-"""Which runs a command line wants, checked here so that both desks are asked the same."""
+"""Which runs a command line wants: checked before a desk is opened, so that a slip is told without one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crossdock.cli.errors import misused
 
-if TYPE_CHECKING:
-    from crossdock.journal.base import RunFilter
+_NO = frozenset({"", "0", "false", "no"})
 
 
-def query(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as the API's query string names them, without those that were not given; instants are absolute.
-
-    Raises a wrong usage for a status or an instant that is none.
-    """
-    wanted = {name: value for name, value in given.items() if value is not None and value != []}
-    _known(wanted.get("status", ()))
-    now = datetime.now(UTC)
-    return wanted | {name: _moment(name, wanted[name], now) for name in ("since", "until") if name in wanted}
+def of_options(words: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as the API's query string names them, without those that were not given. Raises a wrong usage."""
+    return _checked({name: value for name, value in words.items() if value}, "--")
 
 
-def run_filter(wanted: Mapping[str, Any]) -> RunFilter:
-    """What `query` has made, for a journal."""
-    from crossdock.journal.base import RunFilter
+def of_filters(filters: Sequence[str]) -> dict[str, Any]:
+    """`--filter NAME=VALUE`, as the API's bulk jobs take it. Raises a wrong usage."""
+    from crossdock.asked import NAMES
 
-    since, until = (datetime.fromisoformat(wanted[name]) if name in wanted else None for name in ("since", "until"))
-    return RunFilter(
-        flow=wanted.get("flow"),
-        statuses=tuple(wanted.get("status", ())),
-        key=wanted.get("key"),
-        connection=wanted.get("connection"),
-        error_kind=wanted.get("error"),
-        leg=wanted.get("leg"),
-        since=since,
-        until=until,
-        needs_person=wanted.get("needs_person", False),
-        text=wanted.get("text"),
-    )
+    words: dict[str, Any] = {"status": []}
+    for given in filters:
+        name, equals, value = given.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or name not in NAMES:
+            raise misused(f"--filter {given}: write NAME=VALUE, with one of {', '.join(NAMES)}")
+        if name == "status":
+            words["status"].append(value)
+        else:
+            words[name] = value.lower() not in _NO if name == "needs_person" else value
+    return _checked(words, "--filter ")
 
 
-def _moment(name: str, text: str, now: datetime) -> str:
-    from crossdock.moments import moment
+def _checked(words: dict[str, Any], option: str) -> dict[str, Any]:
+    from crossdock.asked import runs_asked
 
     try:
-        return moment(text, now).isoformat()
+        runs_asked(words, datetime.now(UTC))
     except ValueError as error:
-        raise misused(f"--{name}: {error}") from None
-
-
-def _known(statuses: Sequence[str]) -> None:
-    from crossdock.state import Status
-    from crossdock.words import did_you_mean
-
-    names = [str(known) for known in Status]
-    for status in statuses:
-        if status not in names:
-            hint = did_you_mean(status, names) or f"; there are {', '.join(names)}"
-            raise misused(f"--status: no status is called {status}{hint}")
+        raise misused(f"{option}{error}") from None
+    return words

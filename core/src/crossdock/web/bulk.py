@@ -11,11 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from crossdock.actors import Actor
+from crossdock.asked import runs_asked
 from crossdock.bulk import ACTIONS, FASTEST, MOST, PACE, Bulk, BulkError, Wish
 from crossdock.edits import Edit
-from crossdock.journal.base import Journal, RunFilter
+from crossdock.journal.base import Journal
 from crossdock.journal.bulk import Job
-from crossdock.moments import moment
 from crossdock.runtime import Crossdock
 from crossdock.state import Status
 from crossdock.web import replies, views
@@ -72,20 +72,8 @@ def bulk_of(runtime: Crossdock, by: Actor) -> Bulk:
 
 def wish_of(asked: BulkWish, now: datetime) -> Wish:
     """What was asked for. Raises `BulkError` for an instant that is none."""
-    given = asked.wanted
     try:
-        wanted = RunFilter(
-            flow=given.flow or None,
-            statuses=tuple(map(str, given.status)),
-            key=given.key or None,
-            connection=given.connection or None,
-            error_kind=given.error or None,
-            leg=given.leg or None,
-            since=moment(given.since, now) if given.since else None,
-            until=moment(given.until, now) if given.until else None,
-            needs_person=given.needs_person,
-            text=given.text or None,
-        )
+        wanted = runs_asked(asked.wanted.model_dump(), now)
     except ValueError as error:
         raise BulkError(str(error)) from None
     edits = tuple(Edit(one.path, one.value) for one in asked.edits)

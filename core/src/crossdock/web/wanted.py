@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query, Request
 from starlette.exceptions import HTTPException
 
+from crossdock.asked import runs_asked
 from crossdock.journal.base import RunFilter
 from crossdock.moments import moment
 from crossdock.runtime import Crossdock
@@ -43,20 +44,20 @@ def wanted_runs(
     ] = None,
 ) -> RunFilter:
     """The filter of the query string. Raises 422 for an instant that is none; what is empty counts as not given."""
-    return RunFilter(
-        flow=flow or None,
-        statuses=tuple(map(str, status)),
-        key=key or None,
-        connection=connection or None,
-        error_kind=error or None,
-        leg=leg or None,
-        since=instant_of(request, "since", since) if since else None,
-        until=instant_of(request, "until", until) if until else None,
-        replay_of=replay_of or None,
-        root=root or None,
-        needs_person=needs_person,
-        text=text if text and text.strip() else None,
-    )
+    runtime: Crossdock = request.app.state.crossdock
+    words: dict[str, Any] = {
+        "flow": flow,
+        "status": status,
+        "key": key,
+        "connection": connection,
+        "error": error,
+        "leg": leg,
+    }
+    words |= {"since": since, "until": until, "replay_of": replay_of, "root": root}
+    try:
+        return runs_asked(words | {"needs_person": needs_person, "text": text}, runtime.now())
+    except ValueError as wrong:
+        raise HTTPException(422, f"query.{wrong}") from None
 
 
 def instant_of(request: Request, name: str, text: str) -> datetime:

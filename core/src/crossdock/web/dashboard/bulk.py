@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from crossdock.asked import NAMES
 from crossdock.bulk import ACTIONS, FASTEST, MOST, PACE, BulkError
 from crossdock.web import views
 from crossdock.web.bulk import BulkWish, bulk_of, described, wish_of
@@ -15,7 +16,6 @@ from crossdock.web.dashboard.desk import Acting, Desk, Sitting, back, plain
 
 router = APIRouter(include_in_schema=False)
 
-_FILTERS = ("flow", "key", "connection", "error", "leg", "since", "until", "text")
 _STOP_AFTER = 5
 
 
@@ -91,7 +91,7 @@ async def _new(desk: Desk, asked: dict[str, Any], problem: str | None) -> Respon
 
 def _asked(given: Any) -> dict[str, Any]:
     """What the address or the form says, in the words of the API."""
-    wanted: dict[str, Any] = {name: str(given[name]).strip() for name in _FILTERS if str(given.get(name, "")).strip()}
+    wanted: dict[str, Any] = {name: text for name in NAMES if (text := str(given.get(name, "")).strip())}
     wanted |= {"status": [str(one) for one in given.getlist("status") if one]}
     wanted |= {"needs_person": bool(given.get("needs_person"))}
     asked: dict[str, Any] = {"action": str(given.get("action") or "replay"), "wanted": wanted}

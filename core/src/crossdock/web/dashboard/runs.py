@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from crossdock.asked import NAMES, runs_asked
 from crossdock.journal.base import InvalidCursor, RunFilter
-from crossdock.moments import moment
 from crossdock.state import Status
 from crossdock.web import views
 from crossdock.web.dashboard.desk import Desk, Sitting, plain
@@ -25,7 +25,7 @@ async def list_runs(desk: Sitting, cursor: Annotated[str, Query(max_length=400)]
     filters = given(desk)
     problem, wanted = None, RunFilter()
     try:
-        wanted = filter_of(desk, filters)
+        wanted = runs_asked(filters, desk.runtime.now())
     except ValueError as error:
         problem = str(error)
     try:
@@ -54,22 +54,5 @@ async def list_runs(desk: Sitting, cursor: Annotated[str, Query(max_length=400)]
 def given(desk: Desk) -> dict[str, Any]:
     """The filters of the query string, as text."""
     query = desk.request.query_params
-    names = ("text", "flow", "connection", "error", "leg", "key", "since", "until", "needs_person")
-    return {"status": query.getlist("status")} | {name: query.get(name, "").strip()[:400] for name in names}
-
-
-def filter_of(desk: Desk, filters: dict[str, Any]) -> RunFilter:
-    """The filter that they come to. Raises `ValueError` for an instant that is none."""
-    now = desk.runtime.now()
-    return RunFilter(
-        flow=filters["flow"] or None,
-        statuses=tuple(name for name in filters["status"] if name in set(Status)),
-        key=filters["key"] or None,
-        connection=filters["connection"] or None,
-        error_kind=filters["error"] or None,
-        leg=filters["leg"] or None,
-        since=moment(filters["since"], now) if filters["since"] else None,
-        until=moment(filters["until"], now) if filters["until"] else None,
-        needs_person=bool(filters["needs_person"]),
-        text=filters["text"] or None,
-    )
+    words: dict[str, Any] = {name: query.get(name, "").strip()[:400] for name in NAMES}
+    return words | {"status": query.getlist("status")}
