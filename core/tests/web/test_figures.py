@@ -14,7 +14,7 @@ from crossdock.indexer import Indexer
 from crossdock.journal.base import Checkpoint, NewEvent, NewRun, RunUpdate
 from crossdock.journal.sqlite import SqliteJournal
 from crossdock.settings import Settings
-from crossdock.web import api, figures, problems
+from crossdock.web import api, figures, problems, refusals
 from crossdock.web.replies import OverviewReply, RunPage, ThroughputReply
 from fastapi import FastAPI
 
@@ -43,6 +43,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         app = FastAPI()
         app.state.crossdock = SimpleNamespace(settings=Settings(), journal=journal, now=lambda: NOW, form_token="x")
         problems.install(app)
+        refusals.install(app)
         app.include_router(api.router)
         app.include_router(figures.router)
         transport = httpx.ASGITransport(app, client=("127.0.0.1", 40_000))

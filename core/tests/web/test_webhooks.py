@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from crossdock.cli.listening import _server
 from crossdock.settings import Settings
-from crossdock.web import problems, webhooks
+from crossdock.web import problems, refusals, webhooks
 from fastapi import FastAPI
 
 PATIENCE = 10
@@ -44,7 +44,8 @@ def intake() -> Intake:
 async def port(intake: Intake) -> AsyncIterator[int]:
     app, up = FastAPI(), asyncio.Event()
     app.state.crossdock = SimpleNamespace(settings=Settings(), intake=intake, runner=None)
-    problems.install(app)
+    for room in (problems, refusals, webhooks):
+        room.install(app)
     app.include_router(webhooks.router)
     server = _server(app, up.set)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -11,13 +11,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from crossdock.actors import Actor
-from crossdock.edits import MOST, Edit, EditError
-from crossdock.journal.base import InvalidCursor, Journal, RunFilter, RunRow
+from crossdock.edits import MOST, Edit
+from crossdock.journal.base import Journal, RunFilter, RunRow
 from crossdock.journal.pauses import CONNECTION, FLOW
-from crossdock.operations import NotPossibleError, Operations, UnknownRunError
-from crossdock.pauses import PauseError, Pausing
+from crossdock.operations import Operations, UnknownRunError
+from crossdock.pauses import Pausing
 from crossdock.preview import Preview, preview
-from crossdock.program import ProgramError
 from crossdock.runtime import Crossdock
 from crossdock.web import replies, views
 from crossdock.web.access import Operating, admit
@@ -52,11 +51,7 @@ async def list_runs(
     cursor: str | None = None,
 ) -> Response:
     """Those that are all of what is given. Give `next_cursor` back as `cursor`, with the same filters."""
-    try:
-        page = await runtime.journal.runs(wanted, limit=limit, cursor=cursor)
-    except InvalidCursor as error:
-        raise HTTPException(400, str(error)) from None
-    return ExactJSON(views.page(page))
+    return ExactJSON(views.page(await runtime.journal.runs(wanted, limit=limit, cursor=cursor)))
 
 
 @router.get(
@@ -108,15 +103,12 @@ async def replay_run(runtime: Runtime, by: Operating, run: str, wish: Replay | N
     """
     wish = wish or Replay()
     edits = [Edit(one.path, one.value) for one in wish.edits]
-    try:
-        plan = await plan_in_force(runtime, run)
-        operations = _operations(runtime, by)
-        if edits:
-            new = await operations.edit(run, edits, plan, why=wish.why)
-        else:
-            new = await operations.replay(run, plan, why=wish.why, reread=wish.reread)
-    except (UnknownRunError, NotPossibleError, EditError) as error:
-        raise _refusal(error) from None
+    plan = await plan_in_force(runtime, run)
+    operations = _operations(runtime, by)
+    if edits:
+        new = await operations.edit(run, edits, plan, why=wish.why)
+    else:
+        new = await operations.replay(run, plan, why=wish.why, reread=wish.reread)
     return _acted(runtime, new, 201 if new.id != run else 200)
 
 
@@ -129,10 +121,7 @@ async def replay_run(runtime: Runtime, by: Operating, run: str, wish: Replay | N
 async def preview_run(runtime: Runtime, run: str, wish: Edits) -> Response:
     """Every write that a replay with these edits would make, and what would stop it. Nothing is written."""
     edits = [Edit(one.path, one.value) for one in wish.edits]
-    try:
-        return ExactJSON((await previewed(runtime, run, edits)).shown())
-    except (UnknownRunError, NotPossibleError, EditError, ProgramError) as error:
-        raise _refusal(error) from None
+    return ExactJSON((await previewed(runtime, run, edits)).shown())
 
 
 async def previewed(runtime: Crossdock, run: str, edits: Sequence[Edit]) -> Preview:
@@ -160,10 +149,7 @@ async def plan_in_force(runtime: Crossdock, run: str) -> str | None:
 )
 async def cancel_run(runtime: Runtime, by: Operating, run: str) -> Response:
     """What the run made is undone, newest first; then it ends `cancelled`. A step in hand is finished first."""
-    try:
-        row = await _operations(runtime, by).cancel(run)
-    except (UnknownRunError, NotPossibleError) as error:
-        raise _refusal(error) from None
+    row = await _operations(runtime, by).cancel(run)
     return _acted(runtime, row, 202)
 
 
@@ -183,10 +169,7 @@ class Reason(BaseModel):
 )
 async def dismiss_run(runtime: Runtime, by: Operating, run: str, reason: Reason | None = None) -> Response:
     """A failed run that nobody will replay: it is no longer among those that need a person."""
-    try:
-        row = await _operations(runtime, by).dismiss(run, why=reason.why if reason else None)
-    except (UnknownRunError, NotPossibleError) as error:
-        raise _refusal(error) from None
+    row = await _operations(runtime, by).dismiss(run, why=reason.why if reason else None)
     return _acted(runtime, row, 200)
 
 
@@ -205,10 +188,7 @@ class Verdict(Reason):
 )
 async def approve_run(runtime: Runtime, by: Operating, run: str, verdict: Verdict) -> Response:
     """The run goes on and writes what `approval.writes` shows. Refused if it would write something else by now."""
-    try:
-        row = await _operations(runtime, by).approve(run, verdict.plan, why=verdict.why)
-    except (UnknownRunError, NotPossibleError) as error:
-        raise _refusal(error) from None
+    row = await _operations(runtime, by).approve(run, verdict.plan, why=verdict.why)
     return _acted(runtime, row, 202)
 
 
@@ -221,10 +201,7 @@ async def approve_run(runtime: Runtime, by: Operating, run: str, verdict: Verdic
 )
 async def reject_run(runtime: Runtime, by: Operating, run: str, verdict: Verdict) -> Response:
     """The run ends `cancelled`, and nothing more is written."""
-    try:
-        row = await _operations(runtime, by).reject(run, verdict.plan, why=verdict.why)
-    except (UnknownRunError, NotPossibleError) as error:
-        raise _refusal(error) from None
+    row = await _operations(runtime, by).reject(run, verdict.plan, why=verdict.why)
     return _acted(runtime, row, 202)
 
 
@@ -248,10 +225,7 @@ class Resolution(BaseModel):
 )
 async def resolve_run(runtime: Runtime, by: Operating, run: str, seen: Resolution) -> Response:
     """The run goes on from there: with what the vendor shows under that id, or by writing again."""
-    try:
-        row = await _operations(runtime, by).resolve(run, seen.leg, seen.exists)
-    except (UnknownRunError, NotPossibleError) as error:
-        raise _refusal(error) from None
+    row = await _operations(runtime, by).resolve(run, seen.leg, seen.exists)
     return _acted(runtime, row, 202)
 
 
@@ -311,10 +285,7 @@ async def resume_connection(runtime: Runtime, by: Operating, name: str, reason: 
 
 
 async def _paused(runtime: Crossdock, by: Actor, what: str, kind: str, name: str, reason: Reason | None) -> Response:
-    try:
-        await getattr(pausing_of(runtime, by), what)(kind, name, reason.why if reason else None)
-    except PauseError as error:
-        raise HTTPException(404 if error.unknown else 409, str(error)) from None
+    await getattr(pausing_of(runtime, by), what)(kind, name, reason.why if reason else None)
     runtime.runner.wake()
     return ExactJSON({"kind": kind, "name": name, "paused": await paused(runtime.journal, kind, name)})
 
@@ -381,11 +352,6 @@ async def _webhooks(runtime: Crossdock) -> dict[str, dict[str, Any]]:
 
 def _operations(runtime: Crossdock, by: Actor) -> Operations:
     return Operations(runtime.journal, by, runtime.now, runtime.rng)
-
-
-def _refusal(error: Exception) -> HTTPException:
-    status = 404 if isinstance(error, UnknownRunError) else 422 if isinstance(error, EditError) else 409
-    return HTTPException(status, str(error))
 
 
 def _acted(runtime: Crossdock, row: RunRow, status: int) -> Response:

@@ -11,7 +11,19 @@ from starlette.responses import RedirectResponse, Response
 from crossdock import __version__
 from crossdock.runtime import Crossdock
 from crossdock.settings import Settings
-from crossdock.web import accounts, api, bulk, dashboard, figures, health, interactions, people, problems, webhooks
+from crossdock.web import (
+    accounts,
+    api,
+    bulk,
+    dashboard,
+    figures,
+    health,
+    interactions,
+    people,
+    problems,
+    refusals,
+    webhooks,
+)
 from crossdock.web.access import SignInFirstError, where_to_sign_in
 from crossdock.web.dashboard.live import Pulse
 from crossdock.web.headers import SafeHeaders
@@ -46,7 +58,8 @@ def create_app(settings: Settings | None = None, *, runtime: Crossdock | None = 
     )
     app.state.crossdock = held
     app.state.pulse = Pulse(held)
-    problems.install(app)
+    for room in (problems, refusals, webhooks):
+        room.install(app)
     app.add_exception_handler(SignInFirstError, _to_sign_in)
     app.add_middleware(SafeHeaders, https=(held.settings.public_url or "").startswith("https://"))
     ours = (webhooks, interactions, health, api, figures, bulk, people, accounts)

@@ -90,10 +90,7 @@ def wish_of(asked: BulkWish, now: datetime) -> Wish:
 async def preview_bulk(request: Request, by: Operating, asked: BulkWish) -> Response:
     """How many runs it would act on, the first of them, and why others are left out. Nothing is done."""
     runtime: Crossdock = request.app.state.crossdock
-    try:
-        found = await bulk_of(runtime, by).prospect(wish_of(asked, runtime.now()))
-    except BulkError as error:
-        raise HTTPException(409, str(error)) from None
+    found = await bulk_of(runtime, by).prospect(wish_of(asked, runtime.now()))
     first = [views.summary(row) for row in found.first]
     return ExactJSON({"fit": found.fit, "left_out": found.left_out, "first": first, "partial": found.partial})
 
@@ -113,10 +110,7 @@ async def begin_bulk(
 ) -> Response:
     """The list of runs is fixed now; a server works through it. The same `Idempotency-Key` again is the same job."""
     runtime: Crossdock = request.app.state.crossdock
-    try:
-        job = await bulk_of(runtime, by).begin(wish_of(asked, runtime.now()), idempotency_key)
-    except BulkError as error:
-        raise HTTPException(409, str(error)) from None
+    job = await bulk_of(runtime, by).begin(wish_of(asked, runtime.now()), idempotency_key)
     return ExactJSON(await described(runtime.journal, job), 201)
 
 
@@ -155,10 +149,7 @@ async def continue_bulk(request: Request, by: Operating, job: str, reason: Reaso
 
 async def _changed(request: Request, by: Actor, job: str, what: str, reason: Reason | None) -> Response:
     runtime: Crossdock = request.app.state.crossdock
-    try:
-        changed = await getattr(bulk_of(runtime, by), what)(job, reason.why if reason else None)
-    except BulkError as error:
-        raise HTTPException(409, str(error)) from None
+    changed = await getattr(bulk_of(runtime, by), what)(job, reason.why if reason else None)
     return ExactJSON(await described(runtime.journal, changed))
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from crossdock.access import Access, AccessError
+from crossdock.access import Access
 from crossdock.actors import Actor, Role
 from crossdock.runtime import Crossdock
 from crossdock.web import replies
@@ -81,7 +79,7 @@ async def list_people(request: Request, by: Administering) -> Response:
     responses=answers(401, 403, 409, 422),
 )
 async def add_person(request: Request, by: Administering, person: NewPerson) -> Response:
-    return await _done(_access(request, by).add(person.name, person.role, person.password), 201)
+    return ExactJSON(await _access(request, by).add(person.name, person.role, person.password), 201)
 
 
 @router.patch(
@@ -92,8 +90,8 @@ async def add_person(request: Request, by: Administering, person: NewPerson) -> 
 )
 async def change_person(request: Request, by: Administering, name: str, change: Change) -> Response:
     """Another role or password ends their sessions; `disabled` keeps them out."""
-    return await _done(
-        _access(request, by).change(name, role=change.role, password=change.password, disabled=change.disabled), 200
+    return ExactJSON(
+        await _access(request, by).change(name, role=change.role, password=change.password, disabled=change.disabled)
     )
 
 
@@ -110,7 +108,7 @@ async def list_tokens(request: Request, by: Administering) -> Response:
     responses=answers(401, 403, 422),
 )
 async def add_token(request: Request, by: Administering, token: NewToken) -> Response:
-    return await _done(_access(request, by).make_token(token.name, token.role, token.expires_at), 201)
+    return ExactJSON(await _access(request, by).make_token(token.name, token.role, token.expires_at), 201)
 
 
 @router.delete(
@@ -120,11 +118,4 @@ async def add_token(request: Request, by: Administering, token: NewToken) -> Res
     responses=answers(401, 403, 404),
 )
 async def revoke_token(request: Request, by: Administering, token: str) -> Response:
-    return await _done(_access(request, by).revoke(token), 200)
-
-
-async def _done(work: Any, status: int) -> Response:
-    try:
-        return ExactJSON(await work, status)
-    except AccessError as error:
-        raise HTTPException(error.status, str(error)) from None
+    return ExactJSON(await _access(request, by).revoke(token))

@@ -7,12 +7,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from crossdock_sdk import WebhookRequest
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from crossdock.intake import RefusedError
 from crossdock.runtime import Crossdock
 from crossdock.web.problems import ExactJSON, answers, problem
 
@@ -48,30 +47,13 @@ class TooSlowError(Exception):
 @router.post(
     "/webhooks/{connection}",
     summary="Take in a vendor's delivery",
-    responses={200: {"description": "on disk, or known already"}, **answers(401, 404, 408, 413, 422, 500, 503)},
+    responses={200: {"description": "on disk, or known already"}, **answers(400, 401, 404, 408, 413, 422, 500, 503)},
     response_class=ExactJSON,
 )
 async def deliver(connection: str, request: Request) -> Response:
     """Verify, parse, deduplicate, commit; then answer. Says how many runs are new and how many were known."""
     runtime: Crossdock = request.app.state.crossdock
-    try:
-        body = await read_body(request, runtime.settings.max_body)
-        raw = WebhookRequest(
-            method=request.method,
-            path=request.scope["path"],
-            headers=dict(request.headers),
-            body=body,
-            query=dict(request.query_params) if request.scope["query_string"] else {},
-        )
-        taken = await runtime.intake.receive(connection, raw)
-    except TooLargeError:
-        return await too_large(request, runtime.settings.max_body)
-    except TooSlowError:
-        return too_slow()
-    except ClientDisconnect:
-        return problem(400, "the delivery broke off")
-    except RefusedError as refused:
-        return problem(refused.status, refused.title)
+    taken = await runtime.intake.receive(connection, await as_sent(request))
     if taken.runs:
         runtime.runner.wake()
     if taken.reply is not None:
@@ -79,8 +61,19 @@ async def deliver(connection: str, request: Request) -> Response:
     return ExactJSON({"accepted": len(taken.runs), "duplicates": taken.duplicates, "ignored": taken.unrouted})
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The raw body; stops reading once it is over `limit` bytes. Raises `TooLargeError`, `TooSlowError`."""
+async def as_sent(request: Request) -> WebhookRequest:
+    """The request with its raw body. Raises `TooLargeError`, `TooSlowError`, and `ClientDisconnect`."""
+    runtime: Crossdock = request.app.state.crossdock
+    return WebhookRequest(
+        method=request.method,
+        path=request.scope["path"],
+        headers=dict(request.headers),
+        body=await _body(request, runtime.settings.max_body),
+        query=dict(request.query_params) if request.scope["query_string"] else {},
+    )
+
+
+async def _body(request: Request, limit: int) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise TooLargeError
@@ -98,15 +91,22 @@ async def read_body(request: Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-async def too_large(request: Request, limit: int) -> Response:
-    """The answer to a body over `limit` bytes."""
-    reply = problem(413, f"a delivery may have {limit} bytes")
-    return reply if await _drained(request) else _last(reply)
+def install(app: FastAPI) -> None:
+    """Answer bodies that are not read to their end."""
 
+    async def too_large(request: Request, _: Exception) -> Response:
+        reply = problem(413, f"a delivery may have {request.app.state.crossdock.settings.max_body} bytes")
+        return reply if await _drained(request) else _last(reply)
 
-def too_slow() -> Response:
-    """The answer to a body that takes longer than `BODY_SECONDS`."""
-    return _last(problem(408, f"a delivery's body may take {BODY_SECONDS:g} seconds"))
+    async def too_slow(_: Request, _error: Exception) -> Response:
+        return _last(problem(408, f"a delivery's body may take {BODY_SECONDS:g} seconds"))
+
+    async def broken_off(_: Request, _error: Exception) -> Response:
+        return problem(400, "the delivery broke off")
+
+    app.add_exception_handler(TooLargeError, too_large)
+    app.add_exception_handler(TooSlowError, too_slow)
+    app.add_exception_handler(ClientDisconnect, broken_off)
 
 
 async def _drained(request: Request) -> bool:
