@@ -11,11 +11,12 @@ from urllib.parse import urlencode
 from crossdock_sdk import Alert, jsonio
 
 from crossdock.approval import writes
+from crossdock.heritage import leaves
 from crossdock.journal.base import Blocked, ConnectionState, Journal, NewAlert, RunRow
 from crossdock.payload import payload_of
 from crossdock.program import Program
 from crossdock.saga import culprit, reports, why_held
-from crossdock.state import Phase, Run, Status, leaves
+from crossdock.state import Phase, Run, Status
 
 _log = logging.getLogger("crossdock.alerts")
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING}

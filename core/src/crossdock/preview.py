@@ -11,12 +11,13 @@ from msgspec.structs import replace
 
 from crossdock.edits import Change, Edit, applied
 from crossdock.forecast import CheckForecast, LegForecast, forecast
+from crossdock.heritage import heritage
 from crossdock.journal.base import Checkpoint, Journal, RunRow
 from crossdock.mapping import Unmapped
 from crossdock.operations import NotPossibleError, UnknownRunError
 from crossdock.program import Program
 from crossdock.saga import why_held
-from crossdock.state import FINAL, LegState, Phase, Run, evolve, fold, heritage, undecided
+from crossdock.state import FINAL, LegState, Phase, Run, evolve, fold, undecided
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from crossdock_sdk import Alert
 from crossdock_sdk.crashpoints import reach
 
 from crossdock.alerts import Links, outbox, recovery_note, run_alert, tell_log
+from crossdock.heritage import leaves
 from crossdock.journal.base import (
     Checkpoint,
     Claim,
@@ -47,7 +48,7 @@ from crossdock.saga import (
     next_look,
     why_held,
 )
-from crossdock.state import Run, Status, evolve, fold, leaves, unsettled
+from crossdock.state import Run, Status, evolve, fold, unsettled
 from crossdock.telemetry import PastSpan, RunTrace, Telemetry
 from crossdock.telemetry.story import run_span
 

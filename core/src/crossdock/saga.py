@@ -16,21 +16,8 @@ from typing import Any
 from crossdock_sdk import LegReport, Redo
 
 from crossdock.config.models import Again, OnFailure, RetryPolicy
-from crossdock.state import (
-    CLOSING,
-    FOR_GOOD,
-    LegState,
-    Phase,
-    Run,
-    Status,
-    Tries,
-    heritage,
-    leaves,
-    leaves_behind,
-    undecided,
-    undone_unseen,
-    unsettled,
-)
+from crossdock.heritage import heritage, leaves, leaves_behind
+from crossdock.state import CLOSING, FOR_GOOD, LegState, Phase, Run, Status, Tries, undecided, undone_unseen, unsettled
 
 AUTH_PROBE = timedelta(minutes=5)
 """How long a run waits before it tries a connection again whose credentials were refused."""

@@ -20,6 +20,7 @@ from crossdock.approval import wanted
 from crossdock.calling import Caller
 from crossdock.circuits import Circuits
 from crossdock.connections import Connections
+from crossdock.heritage import Heritage, heritage
 from crossdock.journal.base import (
     Checkpoint,
     Earlier,
@@ -50,7 +51,7 @@ from crossdock.saga import (
     Verify,
     Work,
 )
-from crossdock.state import Heritage, Phase, Run, Status, fold, heritage
+from crossdock.state import Phase, Run, Status, fold
 
 _WITH_INTENT = frozenset({"apply", "undo"})
 

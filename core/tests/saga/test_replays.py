@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from crossdock.config.models import RetryPolicy
+from crossdock.heritage import heritage
 from crossdock.journal.rows import Checkpoint
 from crossdock.saga import (
     Apply,
@@ -19,7 +20,7 @@ from crossdock.saga import (
     decide,
     reports,
 )
-from crossdock.state import Run, Status, fold, heritage
+from crossdock.state import Run, Status, fold
 from crossdock_sdk import Redo
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crossdock.config.models import RetryPolicy
+from crossdock.heritage import heritage
 from crossdock.journal.rows import Checkpoint
 from crossdock.saga import (
     Apply,
@@ -25,7 +26,7 @@ from crossdock.saga import (
     decide,
     settles,
 )
-from crossdock.state import Run, Status, fold, heritage, leg_key
+from crossdock.state import Run, Status, fold, leg_key
 from crossdock_sdk import Redo
 from hypothesis import strategies as st
 

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from crossdock_sdk import Alert
 
 from crossdock.alerts import blocked_alert, defect_alert, post, stuck_alert
+from crossdock.heritage import leaves
 from crossdock.journal.base import Checkpoint, ClaimedRun, Journal, RunRow, RunUpdate, StoredStep
 from crossdock.program import Programs
-from crossdock.state import Run, Status, fold, leaves
+from crossdock.state import Run, Status, fold
 
 _log = logging.getLogger("crossdock.runner")
 
