@@ -42,6 +42,32 @@ async def test_from_the_alert_to_an_edited_replay_that_succeeds(firm: Firm, visi
     await expect(page.locator("main")).to_contain_text("Nothing waits for a person.")
 
 
+async def test_an_invoice_that_was_right_for_the_deal_and_wrong_for_the_customer_is_made_again(
+    firm: Firm, visitor: Visitor
+) -> None:
+    await firm.server.start()
+    lines = ({"code": "CONSULT-DAY", "name": "Consulting", "quantity": 2, "unit_price": "100.00"},)
+    deal = await firm.win("Two days", customer="Blue Harbour", lines=lines)
+    (run,) = await firm.ended()
+    first = firm.invoices[0]
+    await visitor.go(f"/runs/{run['id']}")
+    await visitor.press("Replay from a leg", "link")
+    page = visitor.page
+    await page.get_by_label("Make again from").select_option("invoice")
+    await page.get_by_label("deal.products.0.quantity").fill("5")
+    await page.get_by_label("deal.value", exact=True).fill("425.00")
+    await page.get_by_label("deal.products.0.total").fill("500.00")
+    await visitor.press("Show what it would write")
+    await expect(page.get_by_role("status")).to_contain_text("Nothing stands in its way")
+    await expect(page.get_by_role("region", name="What it would write")).to_contain_text("taken back and written anew")
+    assert [one["Id"] for one in firm.invoices] == [first["Id"]]
+    await visitor.press("Replay with these changes from invoice")
+    await visitor.sees("succeeded")
+    [again] = firm.invoices
+    assert (again["Id"] != first["Id"], again["TotalAmt"]) == (True, 425)
+    assert firm.deal(deal["id"])["custom"]["invoice_number"] == again["DocNumber"]
+
+
 async def test_a_supervised_run_is_approved_and_another_turned_down(firm: Firm, visitor: Visitor) -> None:
     firm.flow["approve"] = "always"
     firm.write()

@@ -263,7 +263,7 @@ def blocked_alert(blocked: Blocked, now: datetime) -> Alert:
 
 def outbox(alert: Alert, notifiers: tuple[str, ...], now: datetime, *, note: bool = False) -> tuple[NewAlert, ...]:
     """The alert as the journal keeps it, once for each notifier. `note`: it ends what was told before."""
-    body = jsonio.loads(jsonio.dumps(alert.model_dump()))
+    body = jsonio.plain(alert.model_dump())
     more = {"note": True} if note else {}
     return tuple(NewAlert(f"{alert.id}@{name}", {"notifier": name, "alert": body, **more}, now) for name in notifiers)
 

@@ -11,12 +11,12 @@ from crossdock_sdk import jsonio
 from crossdock.config.compiled import CompiledFlow, CompiledLeg
 from crossdock.config.models import Approve, Supervise
 from crossdock.planning import Planned
-from crossdock.state import Phase, Run
+from crossdock.state import Run, stays
 
 
 def to_write(flow: CompiledFlow, run: Run, left_out: Mapping[str, str]) -> list[CompiledLeg]:
     """The legs that a planned run has yet to write."""
-    return [leg for leg in flow.enabled if leg.name not in left_out and run.leg(leg.name).phase is not Phase.APPLIED]
+    return [leg for leg in flow.enabled if leg.name not in left_out and not stays(run.leg(leg.name))]
 
 
 def plan_of(flow: CompiledFlow, planned: Planned, accounts: Mapping[str, str]) -> str:

@@ -15,8 +15,9 @@ from crossdock.edits import Edit, EditError
 from crossdock.ids import run_id
 from crossdock.journal.base import Act, Journal, JournalError, RunFilter, RunRow
 from crossdock.journal.bulk import Job, NewJob
-from crossdock.operations import REPLAYABLE, RESUMABLE, NotPossibleError, Operations, UnknownRunError
-from crossdock.state import FINAL, Status
+from crossdock.operations import NotPossibleError, Operations, UnknownRunError
+from crossdock.possible import FAILED, Action, why_not
+from crossdock.state import Status
 
 _log = logging.getLogger("crossdock.bulk")
 
@@ -151,17 +152,12 @@ class Bulk:
 
 def _unfit(action: str, row: RunRow) -> str | None:
     """Why the action would be refused; what has changed by its turn is found then."""
-    status = row.status
-    if action == "replay" and status not in REPLAYABLE | RESUMABLE:
-        return f"{status}: cannot be replayed"
-    if action == "replay" and status in FINAL and not row.needs_person:
-        return "replayed or dismissed already"
-    if action == "replay" and row.emptied_at is not None:
-        return "its payload is gone"
-    if action == "cancel" and status in FINAL:
-        return f"{status}: ended already"
-    if action == "dismiss" and not (row.needs_person and status in FINAL):
-        return f"{status}: needs nobody"
+    told = f"{row.status}: "
+    if (why := why_not(Action(action), row)) is not None:
+        return told + why
+    if action == "replay" and row.status in FAILED and not row.needs_person:
+        # A person may replay one that was seen to; of many, nobody has looked at each.
+        return f"{told}replayed or dismissed already"
     return None
 
 

@@ -68,7 +68,7 @@ class Caller:
                     data = await ask()
                 # What cannot be recorded must fail here, where it is the connector's fault; and a run must not
                 # know more than the journal gives back, or it would decide otherwise after a crash.
-                data = jsonio.loads(jsonio.dumps(data))
+                data = jsonio.plain(data)
             except Exception as error:
                 data = self.facts(error, foreign)
                 phase = "failed"
@@ -98,7 +98,7 @@ class Caller:
             facts = {"kind": foreign, "message": f"the connector failed: {said}"}
         data: dict[str, Any] = {"error": facts | {"jitter": round(self.random.random(), 3)}}
         if isinstance(error, DiscrepancyError):
-            data["receipt"] = jsonio.loads(jsonio.dumps(error.receipt))
+            data["receipt"] = jsonio.plain(error.receipt)
         return data
 
     def note_span(
@@ -131,7 +131,7 @@ class Caller:
 def _plain(error: ConnectorError) -> dict[str, Any]:
     """The error's facts as the journal keeps them, whatever a connector has put into its fields."""
     try:
-        facts: dict[str, Any] = jsonio.loads(jsonio.dumps(error.facts()))
+        facts: dict[str, Any] = jsonio.plain(error.facts())
     except (TypeError, ValueError):
         return {"kind": error.kind, "message": str(error.message)}
     return facts

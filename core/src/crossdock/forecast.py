@@ -9,11 +9,12 @@ from typing import Any
 from crossdock_sdk import EventSpec, Redactor, jsonio
 from crossdock_sdk.models import valued
 from msgspec.structs import replace as with_
+from pydantic import ValidationError
 
 from crossdock.config.compiled import CompiledCheck, CompiledFlow
 from crossdock.mapping import MappingError, Pending, Unknown, Unmapped, unmapped
 from crossdock.planning import Known, PlanError, Scope, plan_run, planned_input, readable, visible
-from crossdock.state import Phase, Run
+from crossdock.state import Run, stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,23 @@ class Forecast:
         )
 
 
+def records_given(text: bytes | str, spec: EventSpec) -> dict[str, Any]:
+    """Records that somebody wrote down as JSON, `{"deal": {…}}`. Raises `ValueError`, in one line."""
+    try:
+        given = jsonio.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"this is not JSON: {error}") from None
+    if not isinstance(given, dict) or set(given) != set(spec.records):
+        raise ValueError(f"give a JSON object with exactly these records: {', '.join(spec.records)}")
+    for name, body in given.items():
+        try:
+            spec.records[name].model_validate(body)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise ValueError(f"{'.'.join(map(str, (name, *first['loc'])))}: {first['msg']}") from None
+    return given
+
+
 def forecast(
     flow: CompiledFlow,
     spec: EventSpec,
@@ -116,7 +134,7 @@ def _leg(flow: CompiledFlow, name: str, scope: Scope, run: Run) -> LegForecast:
         scope[name] = Pending({}, after=name)
         return LegForecast(name, leg.leg.do, enabled=True, error=str(error))
     state = run.leg(name)
-    receipt = state.receipt if state.phase is Phase.APPLIED else None
+    receipt = state.receipt if stays(state) else None
     scope[name] = {**data, **visible(receipt)} if receipt else Pending(data, after=name)
     return LegForecast(name, leg.leg.do, enabled=True, input=readable(data))
 

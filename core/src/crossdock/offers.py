@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from crossdock.journal.base import RunRow, StoredStep
 from crossdock.state import Run, Status, fold
 
-_TURNS = frozenset(
-    {"stop", "end", "resume", "cancel", "resolve", "edit", "approve", "reject", "reload", "reconnect", "awaited"}
-)
+_WISHES = frozenset({"resume", "cancel", "resolve", "edit", "retake", "approve", "reject"})
+_TURNS = _WISHES | {"stop", "end", "reload", "reconnect", "awaited"}
 """Steps with which a run comes to stand somewhere, or leaves it; that it asks the vendor again changes nothing."""
 
 

@@ -15,7 +15,7 @@ from crossdock.config.models import ORIGIN
 from crossdock.following import lack
 from crossdock.mapping import MappingError, Pending, Unknown
 from crossdock.mapping.guard import unmapped
-from crossdock.state import LegState, Phase, Run, unsettled
+from crossdock.state import LegState, Phase, Run, stays, unsettled
 
 Scope = dict[str, Any]
 ReceiptKinds = Callable[[str], type[Receipt] | None]
@@ -129,7 +129,7 @@ def plan_run(known: Known, run: Run) -> Planned:
     """Compute all inputs and hold them against the guard and the checks. Raises `PlanError`."""
     flow, scope = known.flow, known.records(run)
     _guard(flow, known.spec, scope)
-    receipts = {name: leg.receipt for name, leg in run.legs.items() if leg.receipt and leg.phase is Phase.APPLIED}
+    receipts = {name: leg.receipt for name, leg in run.legs.items() if leg.receipt and stays(leg)}
     inputs, left_out = _inputs(flow, scope, receipts, run.origin)
     edited = bool(run.edits)
     changed = tuple(
@@ -212,7 +212,7 @@ def _moot(check: CompiledCheck, left_out: Mapping[str, str], origin: Mapping[str
 
 
 def _changed(leg: CompiledLeg, state: LegState, planned: dict[str, Any] | None, *, edited: bool) -> bool:
-    kept = state.phase is Phase.APPLIED or unsettled(state)
+    kept = stays(state) or unsettled(state)
     if not ((state.inherited or edited) and kept and state.input is not None):
         return False
     if planned is None or _has_unknown(planned):

@@ -14,10 +14,10 @@ from crossdock.forecast import CheckForecast, LegForecast, forecast
 from crossdock.heritage import heritage
 from crossdock.journal.base import Checkpoint, Journal, RunRow
 from crossdock.mapping import Unmapped
-from crossdock.operations import NotPossibleError, UnknownRunError
+from crossdock.operations import NotPossibleError, UnknownRunError, from_leg_on
 from crossdock.program import Program
 from crossdock.saga import why_held
-from crossdock.state import FINAL, LegState, Phase, Run, evolve, fold, undecided
+from crossdock.state import FINAL, LegState, Run, evolve, fold, stays, undecided
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class LegPreview:
 
     `fate` is `write`; `keep` (it stands since an earlier run, as it would be written now); `differs` (it stands, and
     something else would be written now: the run stops for a person); `settle` (a write is in doubt: it is found out
-    first); `redo` (what stands amiss is taken back and written anew); `off`; `broken` (its input cannot be computed).
+    first); `redo` (what stands is taken back and written anew: it is amiss, or that is wished); `off`; `broken` (its
+    input cannot be computed).
     """
 
     leg: str
@@ -57,9 +58,14 @@ class Preview:
 
 
 async def preview(
-    journal: Journal, program: Program, run_id: str, edits: Sequence[Edit], redactor: Redactor
+    journal: Journal,
+    program: Program,
+    run_id: str,
+    edits: Sequence[Edit],
+    redactor: Redactor,
+    from_leg: str | None = None,
 ) -> Preview:
-    """What the run would write if it were replayed by `program` with these edits.
+    """What the run would write if it were replayed by `program` with these edits, `from_leg` on anew.
 
     Raises `UnknownRunError`, `NotPossibleError` if it has read no records, `EditError`.
     """
@@ -70,7 +76,8 @@ async def preview(
     if run.records is None or row.emptied_at is not None:
         raise NotPossibleError(f"run {row.id} has no records to look at: they were never read, or removed by retention")
     records, changes = applied(run.records, edits)
-    after = _following(row, run, records, changes)
+    retake = from_leg_on(program.compiled.flow, from_leg) if from_leg else []
+    after = _following(row, run, records, changes, retake)
     found = forecast(program.compiled, program.spec, records, redactor, after)
     legs = tuple(_leg(leg, after.leg(leg.leg), leg.leg in found.changed) for leg in found.legs)
     problem = found.problem or (why_held(replace(after, changed=found.changed)) or {}).get("message")
@@ -78,11 +85,10 @@ async def preview(
     return Preview(row.id, row.flow, plan, changes, legs, found.checks, found.unmapped, problem)
 
 
-def _following(row: RunRow, run: Run, records: dict[str, Any], changes: Sequence[Change]) -> Run:
+def _following(row: RunRow, run: Run, records: dict[str, Any], changes: Sequence[Change], retake: Sequence[str]) -> Run:
     """The run that would go on, as it stands before it plans: a successor, or the run itself."""
-    edit = Checkpoint(
-        "edit", None, "done", {"records": records, "edits": [asdict(one) for one in changes]}, row.updated_at
-    )
+    told = {"records": records, "edits": [asdict(one) for one in changes], "retake": list(retake)}
+    edit = Checkpoint("edit", None, "done", told, row.updated_at)
     if row.status not in FINAL:
         return evolve(run, edit)
     inherited = [Checkpoint("inherit", item.leg, item.phase, item.facts(), row.updated_at) for item in heritage(run)]
@@ -102,7 +108,7 @@ def _fate(leg: LegForecast, state: LegState, changed: bool) -> str:
         return "off"
     if changed:
         return "differs"
-    if state.phase is Phase.APPLIED:
+    if stays(state):
         return "keep"
     if leg.error is not None:
         return "broken"

@@ -28,6 +28,7 @@ _DONE = {
     "resolve": "settled",
     "dismiss": "dismissed",
     "edit and replay": "edited and replayed",
+    "replay from a leg": "replayed from a leg",
 }
 _SEVERITIES = {
     Status.SUCCEEDED: "good",

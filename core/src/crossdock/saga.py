@@ -180,7 +180,7 @@ def decide(plan: Plan, run: Run, now: datetime) -> Decision:
     if run.replay_of and not run.inherited:
         return Inherit()
     if run.cancelled:
-        return _roll_back(plan, run, Status.CANCELLED, now)
+        return _let_stand(plan, run, now) if run.keeping else _roll_back(plan, run, Status.CANCELLED, now)
     if any(
         run.leg(leg.name).undoing and leg.on_failure != "skip" and not run.leg(leg.name).retake for leg in plan.legs
     ):
@@ -263,7 +263,25 @@ def next_look(run: Run) -> datetime | None:
     return run.awaits.at + min(grown, LONGEST_LOOK)
 
 
+def _take_back(plan: Plan, run: Run, now: datetime) -> Decision | None:
+    """What a person wants made again is taken back before anything is written, newest first.
+
+    Where that is refused they are asked again: to go on would make it twice, and to roll back is not what they wished.
+    """
+    for leg in reversed(plan.legs):
+        state = run.leg(leg.name)
+        if not state.retake or state.amiss:
+            continue
+        clearing = _clear(plan, run, leg, now)
+        if clearing is not None or _stands(plan, state):
+            return clearing or _stop(run, Status.HELD)
+    return None
+
+
 def _forward(plan: Plan, run: Run, now: datetime) -> Decision:
+    taking_back = _take_back(plan, run, now)
+    if taking_back is not None:
+        return taking_back
     for leg in plan.legs:
         state = run.leg(leg.name)
         if state.phase is Phase.APPLIED or (leg.name in run.left_out and not leaves_behind(state)):
@@ -353,6 +371,24 @@ def _roll_back(plan: Plan, run: Run, ending: Status, now: datetime) -> Decision:
     return End(ending, alert=ending is not Status.CANCELLED)
 
 
+def _let_stand(plan: Plan, run: Run, now: datetime) -> Decision:
+    """End a run and leave what it made, once it is known what that is; an undo that has begun is brought to its end."""
+    doubtful = next((leg for leg in plan.legs if _unsettled(leg, run.leg(leg.name))), None)
+    if doubtful is not None:
+        return _settle(plan, run, doubtful, now)
+    undoing = (leg for leg in reversed(plan.legs) if run.leg(leg.name).undoing)
+    clearing = (_clear(plan, run, leg, now) for leg in undoing)
+    return next((step for step in clearing if step is not None), End(Status.CANCELLED, alert=False))
+
+
+def ends_unasked(run: Run) -> bool:
+    """Whether a run that a person has cancelled can end without anything being asked of a vendor."""
+    if not run.cancelled or (run.replay_of and not run.inherited):
+        return False
+    at_work = any(unsettled(leg) or undone_unseen(leg) for leg in run.legs.values())
+    return not at_work if run.keeping else not leaves(run)
+
+
 def strays(plan: Plan, run: Run) -> tuple[str, ...]:
     """The legs that stand, or may stand, since an earlier run, and that the flow has no longer."""
     known = {leg.name for leg in plan.legs}
@@ -409,7 +445,7 @@ def why_held(run: Run) -> dict[str, Any] | None:
         legs = ", ".join(run.changed)
         told.append(
             f"{legs} stands as it was written before, and something else would be written now:"
-            " let the run go on to keep it, or cancel it to take it back"
+            " let the run go on to keep it, replay it from that leg to make it anew, or cancel it to take it back"
         )
     if run.again is not None:
         stands = "; ".join(run.again.get("stands", ()))

@@ -65,6 +65,9 @@ class Phase(StrEnum):
     """Undo failed for good: a person must look."""
 
 
+_HERE = frozenset({Phase.APPLIED, Phase.STANDS})
+
+
 class Tries(msgspec.Struct, frozen=True):
     """Failed tries of one thing, and when and how the last one failed."""
 
@@ -123,7 +126,7 @@ class LegState(msgspec.Struct, frozen=True):
     """An undo may have taken effect without our seeing it, whatever later ones were answered."""
     amiss: bool = False
     retake: bool = False
-    """What stands amiss is to be undone first, and then written anew."""
+    """What stands is to be taken back first, and then written anew: it is amiss, or a person wishes it."""
 
 
 class Awaits(msgspec.Struct, frozen=True):
@@ -161,6 +164,10 @@ class Run(msgspec.Struct, frozen=True):
     """Legs that are not written, and why: the origin has no receipt that they read, and need not have one."""
     error: dict[str, Any] | None = None
     cancelled: bool = False
+    keeping: bool = False
+    """Whoever cancelled it wants what it made left as it is."""
+    retaken: tuple[str, ...] = ()
+    """Legs that a person wants taken back and written anew, where they stand since an earlier run."""
     alerted: str | None = None
     """The stop (`held`, `in_doubt`) that a person has been told of since the run last moved."""
     troubled: bool = False
@@ -212,6 +219,11 @@ def leg_key(root: str, leg: str, generation: int) -> str:
 def undecided(leg: LegState) -> bool:
     """Whether nobody knows if a try of this leg took effect."""
     return leg.phase is Phase.SENT or (leg.doubt and leg.phase is Phase.PENDING)
+
+
+def stays(leg: LegState) -> bool:
+    """Whether what this leg made is there, and is to be left as it is."""
+    return leg.phase is Phase.APPLIED and not leg.retake
 
 
 def cut_off(leg: LegState) -> bool:
@@ -367,7 +379,7 @@ def _undone(run: Run, step: Step) -> Run:
     if step.phase == "intent":
         sent = replace(leg, undoing=True, undo_sent=True, unseen=leg.unseen or leg.undo_sent)
         return _with(run, name, sent)
-    if step.phase != "failed" and leg.retake:
+    if step.phase != "failed" and leg.retake and not run.cancelled:
         return _with(run, name, LegState(generation=leg.generation + 1))
     if step.phase != "failed":
         phase = Phase.KEPT if step.phase == "kept" else Phase.UNDONE
@@ -400,6 +412,7 @@ def _inherited(run: Run, step: Step) -> Run:
     leg = replace(leg, do=step.data.get("do"), account=step.data.get("account"))
     if step.phase == "stands":
         leg = replace(leg, phase=Phase.APPLIED, receipt=step.data["receipt"], input=step.data.get("input"))
+        leg = replace(leg, retake=name in run.retaken)
     elif step.phase == "amiss":
         leg = replace(leg, phase=Phase.AMISS, receipt=step.data["receipt"], input=step.data.get("input"))
         leg = replace(leg, amiss=True, retake=True)
@@ -430,7 +443,8 @@ def _freed(tries: Tries) -> Tries:
 def _person_acted(run: Run, step: Step) -> Run:
     if step.kind == "cancel":
         legs = {name: replace(leg, tries=replace(leg.tries, at=None)) for name, leg in run.legs.items()}
-        return replace(run, legs=legs, cancelled=True, stopped=None, alerted=None)
+        keeping = bool(step.data.get("keep"))
+        return replace(run, legs=legs, cancelled=True, keeping=keeping, stopped=None, alerted=None)
     legs = {n: _retried(leg) for n, leg in run.legs.items()}
     moved = _awaited(replace(run, legs=legs, stopped=None, alerted=None, again=None, changed=()), step)
     return replace(moved, read_tries=Tries(), error=None)
@@ -442,9 +456,26 @@ def _edited(run: Run, step: Step) -> Run:
     accounts = {**run.accounts, **step.data.get("from", {})}
     changes = (*run.edits, *step.data.get("edits", ()))
     records = step.data["records"]
-    return replace(
-        moved, records=records, accounts=accounts, edits=changes, planned=False, planned_inputs={}, approval=None
-    )
+    return _planned_anew(replace(_retaking(moved, step), records=records, accounts=accounts, edits=changes))
+
+
+def _retaken(run: Run, step: Step) -> Run:
+    """A person wants some of what was made taken back and made again."""
+    return _planned_anew(_retaking(_person_acted(run, step), step))
+
+
+def _retaking(run: Run, step: Step) -> Run:
+    names = tuple(step.data.get("retake", ()))
+    legs = {n: _to_retake(leg) if n in names and leg.phase in _HERE else leg for n, leg in run.legs.items()}
+    return replace(run, legs=legs, retaken=names)
+
+
+def _to_retake(leg: LegState) -> LegState:
+    return replace(leg, phase=Phase.APPLIED, retake=True, undo_tries=Tries())
+
+
+def _planned_anew(run: Run) -> Run:
+    return replace(run, planned=False, planned_inputs={}, approval=None)
 
 
 def _approved(run: Run, step: Step) -> Run:
@@ -462,6 +493,8 @@ def _retried(leg: LegState) -> LegState:
         return LegState(generation=leg.generation + 1)
     if leg.phase is Phase.AMISS:
         return replace(leg, retake=True, undo_tries=Tries())
+    if leg.retake and leg.phase in _HERE:
+        return _to_retake(leg)
     return replace(leg, tries=Tries(), refused=False) if leg.phase in {Phase.PENDING, Phase.SENT} else leg
 
 
@@ -488,6 +521,7 @@ _EVOLVE = {
     "cancel": _person_acted,
     "resume": _person_acted,
     "edit": _edited,
+    "retake": _retaken,
     "approve": _approved,
     "reject": _rejected,
     "reconnect": _reconnected,

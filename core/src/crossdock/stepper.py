@@ -225,7 +225,7 @@ class Stepper:
 
     async def _earlier(self, job: Job, fingerprint: str) -> dict[str, Any] | None:
         row = job.row
-        earlier: Earlier | RunRow | None = await self.journal.last_succeeded(row.flow, row.key)
+        earlier: Earlier | RunRow | None = await self.journal.last_succeeded(row.flow, row.key, row.root)
         succeeded = earlier is not None
         same = earlier is not None and earlier.fingerprint == fingerprint and not await self._overwritten(job, earlier)
         if earlier is None:

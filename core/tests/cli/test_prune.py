@@ -82,7 +82,7 @@ def test_a_run_says_that_its_payload_was_removed_and_is_not_replayed(cross: Call
     refused = cross("runs", "replay", MONTH)
     assert refused.code == 1
     assert refused.err.count("\n") == 1
-    assert "was removed by retention on" in refused.err
+    assert "was removed by retention" in refused.err
     assert cross("runs", "replay", DAY).code == 0
 
 

@@ -209,6 +209,36 @@ def test_a_cancel_reaches_the_journal(cross: Callable[..., Any], journal: Path) 
     assert [step["kind"] for step in steps] == ["cancel"]
 
 
+def test_a_cancel_that_keeps_what_was_made_says_so_to_the_journal(cross: Callable[..., Any], journal: Path) -> None:
+    assert cross("runs", "cancel", RUNNING, "--keep", "--why", "it is right").code == 0
+    [step] = cross("runs", "show", RUNNING, "--json").json["steps"]
+    assert (step["kind"], step["data"]["keep"]) == ("cancel", True)
+
+
+def test_a_replay_from_a_leg_is_refused_where_nothing_of_it_stands(cross: Callable[..., Any], journal: Path) -> None:
+    for leg, said in (("invoice", "nothing that invoice or a later leg made stands"), ("invoce", "mean invoice?")):
+        ran = cross("runs", "replay", FAILED, "--from", leg)
+        assert (ran.code, ran.err.count("\n")) == (1, 1)
+        assert said in ran.err
+
+
+def test_an_edit_of_a_run_without_records_says_that_it_has_none(cross: Callable[..., Any], journal: Path) -> None:
+    ran = cross("runs", "replay", RUNNING, "--edit", "deal.title=X")
+    assert (ran.code, "has no records to edit" in ran.err) == (1, True)
+
+
+def test_a_filter_that_is_none_is_said_before_any_journal_is_looked_for(cross: Callable[..., Any], home: Path) -> None:
+    for given, said in (("flw=x", "write NAME=VALUE"), ("since=yestrday", "no instant"), ("status=ded", "mean dead?")):
+        ran = cross("runs", "replay", "--filter", given)
+        assert (ran.code, said in ran.err, "journal" in ran.err) == (2, True, False), ran.err
+
+
+def test_who_has_no_journal_and_no_server_to_ask_is_told_how_to_get_one(cross: Callable[..., Any], home: Path) -> None:
+    assert "crossdock serve" in cross("users", "list").err
+    assert "--url" not in cross("users", "list").err
+    assert "Value error" not in cross("users", "add", "ann", "--role", "boss").err
+
+
 def test_a_misspelt_status_is_wrong_usage(cross: Callable[..., Any], journal: Path) -> None:
     ran = cross("runs", "list", "--status", "rolled_bak")
     assert (ran.code, "did you mean rolled_back?" in ran.err) == (2, True)

@@ -235,12 +235,12 @@ async def test_that_a_key_succeeded_is_remembered_for_good(world: Any, cutoff: A
         runs.append(run.row)
     world.clock.advance(60)
     assert await journal.prune(cutoff()) == 2
-    found = await journal.last_succeeded("f", "k")
+    found = await journal.last_succeeded("f", "k", "new")
     assert (found.id, found.root, found.fingerprint) == (runs[1].id, runs[1].id, "second")
-    assert await journal.last_succeeded("f", "k", runs[1].event_seq) is None
-    assert await journal.last_succeeded("f", "other") is None
+    assert await journal.last_succeeded("f", "k", runs[1].root) is None
+    assert await journal.last_succeeded("f", "other", "new") is None
     third = await ended(world)
-    assert (await journal.last_succeeded("f", "k")).id == third.row.id
+    assert (await journal.last_succeeded("f", "k", "new")).id == third.row.id
 
 
 async def test_a_delivered_alert_of_a_connection_goes_when_it_is_old(world: Any, clock: Any) -> None:

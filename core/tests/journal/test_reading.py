@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from crossdock.journal.base import InvalidCursor, JournalError, RunFilter
+from crossdock.journal.base import InvalidCursor, JournalError, NewRun, RunFilter
 
 
 async def pages(journal: Any, limit: int = 50, **filters: Any) -> list[list[str]]:
@@ -98,16 +98,24 @@ async def test_counts_follow_every_change(world: Any) -> None:
 
 async def test_the_last_success_of_a_key_is_found(world: Any) -> None:
     journal = world.journal
-    assert await journal.last_succeeded("f", "k") is None
+    assert await journal.last_succeeded("f", "k", "new") is None
     done = []
     for status in ("succeeded", "succeeded", "dead"):
         run = await world.begin()
         await world.end(run, status)
         done.append(run.row)
-    assert (await journal.last_succeeded("f", "k")).id == done[1].id
-    assert (await journal.last_succeeded("f", "k", done[1].event_seq)).id == done[0].id
-    assert await journal.last_succeeded("f", "k", done[0].event_seq) is None
-    assert await journal.last_succeeded("f", "other") is None
+    assert (await journal.last_succeeded("f", "k", "new")).id == done[1].id
+    assert (await journal.last_succeeded("f", "k", done[1].root)).id == done[0].id
+    assert await journal.last_succeeded("f", "other", "new") is None
+
+
+async def test_a_success_that_was_replayed_since_counts_no_more(world: Any) -> None:
+    journal = world.journal
+    first = await world.begin()
+    await world.end(first)
+    again = NewRun("again", first.row.flow, first.row.key, first.row.plan_hash, "", replay_of=first.row.id)
+    await journal.add_run(again, first.row.event_seq)
+    assert await journal.last_succeeded("f", "k", "new") is None
 
 
 async def test_what_was_never_stored_is_none(journal: Any) -> None:

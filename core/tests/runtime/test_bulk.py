@@ -50,7 +50,7 @@ async def test_all_that_match_are_replayed_once_each(house: Callable[..., Any], 
         replayed = await h.replay(runs[3])
         await h.rests(replayed, "succeeded")
         found = await bulk_of(h).prospect(wish())
-        assert (found.fit, found.left_out) == (11, {"replayed or dismissed already": 1})
+        assert (found.fit, found.left_out) == (11, {"rolled_back: replayed or dismissed already": 1})
         assert [row.id for row in found.first][:3] == runs[:3]
         job = await bulk_of(h).begin(wish(why="the vendor is mended"))
         job, progress = await over(h, job.id)

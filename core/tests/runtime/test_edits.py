@@ -10,9 +10,9 @@ from crossdock.edits import Edit, EditError
 from crossdock.operations import NotPossibleError
 from crossdock.testing import assert_nothing_lost
 from crossdock.timeline import told
-from crossdock.web.dashboard.desk import plain
 from crossdock.web.views import detail
 from crossdock_sdk import RejectedError, TransientError
+from crossdock_sdk.jsonio import plain
 from scripted import Stall, leg
 
 MENDED = [Edit("deal.title", "Mended")]

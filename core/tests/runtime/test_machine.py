@@ -198,7 +198,7 @@ class Machine(RuleBasedStateMachine):
     def all_is_well(self) -> None:
         self.vendor.script.clear()
 
-    @rule(which=INDEX, wish=st.sampled_from(["replay", "cancel", "resolve"]))
+    @rule(which=INDEX, wish=st.sampled_from(["replay", "cancel", "keep", "retake", "resolve"]))
     def person(self, which: int, wish: str) -> None:
         stories = self.wait(read_stories(self.app.journal))
         if stories:
@@ -277,8 +277,12 @@ class Machine(RuleBasedStateMachine):
             if wish == "replay":
                 row = await operations.replay(story.row.id, self.app.loaded.flows[story.row.flow].plan_hash)
                 self.accepted.add(row.id)
-            elif wish == "cancel":
-                await operations.cancel(story.row.id)
+            elif wish == "retake":
+                leg_ = list(self.app.loaded.flows[story.row.flow].legs)[self.number % 3]
+                row = await operations.retake(story.row.id, leg_, self.app.loaded.flows[story.row.flow].plan_hash)
+                self.accepted.add(row.id)
+            elif wish in {"cancel", "keep"}:
+                await operations.cancel(story.row.id, keep=wish == "keep")
             else:
                 await self.resolve(operations, story)
         except (NotPossibleError, UnknownRunError):

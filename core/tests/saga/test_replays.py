@@ -190,3 +190,64 @@ def test_once_an_undo_has_begun_there_is_no_way_forward_whoever_asks() -> None:
     world.say("resume", None, "done")
     assert world.drive() == End(Status.ROLLED_BACK, alert=True)
     assert (world.live("leg0"), world.live("leg1")) == (0, 0)
+
+
+def from_leg(first: World, leg: str, script: list[str]) -> World:
+    """A replay of an ended run that makes this leg and those after it again."""
+    names = [one.name for one in first.plan.legs]
+    again = World(first.plan, script, held=first.held, applies=first.applies, replay_of="r1")
+    again.say("retake", leg, "done", retake=names[names.index(leg) :])
+    for item in heritage(first.run):
+        again.say("inherit", item.leg, item.phase, generation=item.generation, receipt=item.receipt)
+    return again
+
+
+def written(world: World) -> list[Decision]:
+    return [decision for decision in world.decisions if isinstance(decision, (Apply, Undo))]
+
+
+def test_from_a_leg_on_what_was_made_is_taken_back_newest_first_and_made_again() -> None:
+    first = World(plan_of([(Redo.NATIVE_KEY, "rollback")] * 3), [])
+    assert first.drive() == End(Status.SUCCEEDED, alert=False)
+    again = from_leg(first, "leg1", [])
+    assert again.drive() == End(Status.SUCCEEDED, alert=False)
+    assert written(again) == [Undo("leg2"), Undo("leg1"), Apply("leg1"), Apply("leg2")]
+    assert [again.live(leg.name) for leg in first.plan.legs] == [1, 1, 1]
+    assert [again.run.leg(leg.name).generation for leg in first.plan.legs] == [0, 1, 1]
+
+
+def test_what_cannot_be_taken_back_is_not_made_twice_and_nothing_else_is_lost_over_it() -> None:
+    first = World(plan_of([(Redo.NATIVE_KEY, "rollback")] * 3), [])
+    first.drive()
+    again = from_leg(first, "leg1", [])
+    while (work := decide(again.plan, again.run, again.now)) != Undo("leg1"):
+        again.decisions.append(work)
+        again.perform(work)
+    again.script = ["rejected"]
+    assert again.drive() == Stop(Status.HELD, alert=True)
+    assert written(again) == [Undo("leg2"), Undo("leg1")]
+    assert [again.live(leg.name) for leg in first.plan.legs] == [1, 1, 0]
+    again.say("resume", None, "done")
+    assert again.drive() == End(Status.SUCCEEDED, alert=False)
+    assert written(again)[2:] == [Undo("leg1"), Apply("leg1"), Apply("leg2")]
+
+
+@settings(max_examples=300, deadline=None)
+@given(legs, st.lists(st.sampled_from(MOSTLY_WELL), max_size=40), st.integers(0, 3))
+def test_whatever_fails_while_legs_are_made_again_nothing_is_made_twice(
+    shape: list[tuple[Redo, Any]], script: list[str], number: int
+) -> None:
+    first = World(plan_of(shape), [])
+    first.drive()
+    again = from_leg(first, f"leg{number % len(shape)}", list(script))
+    last = again.drive()
+    for _ in range(5):
+        if isinstance(last, End):
+            break
+        again.say("resume", None, "done")
+        last = again.drive()
+    assert all(again.live(leg.name) <= 1 for leg in first.plan.legs)
+    if last == End(Status.SUCCEEDED, alert=False):
+        assert all(again.live(leg.name) == 1 for leg in first.plan.legs)
+    if isinstance(last, End) and last.status is Status.ROLLED_BACK:
+        assert not any(again.live(leg.name) for leg in first.plan.legs)

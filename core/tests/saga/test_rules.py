@@ -131,3 +131,46 @@ def test_keys_differ_by_run_leg_and_generation_and_nothing_else() -> None:
     assert len(keys) == 8
     assert all(len(key) == 36 for key in keys)
     assert leg_key("a", "x", 0) == leg_key("a", "x", 0)
+
+
+def driven(world: World, decisions: int) -> None:
+    """So many decisions, or until it rests."""
+    for _ in range(decisions):
+        decision = decide(world.plan, world.run, world.now)
+        if isinstance(decision, (End, Stop)):
+            return
+        if isinstance(decision, Wait):
+            world.now = decision.until
+        else:
+            world.perform(decision)
+
+
+@settings(max_examples=300, deadline=None)
+@given(legs, st.lists(st.sampled_from(MOSTLY_WELL), max_size=30), st.integers(0, 30))
+def test_a_run_that_is_cancelled_to_keep_what_it_made_says_truly_what_that_is(
+    shape: list[tuple[Redo, Any]], script: list[str], when: int
+) -> None:
+    world = World(plan_of(shape), list(script))
+    driven(world, when)
+    undoing = {name for name, leg in world.run.legs.items() if leg.undoing}
+    before = {leg.name: world.live(leg.name) for leg in world.plan.legs}
+    world.say("cancel", None, "done", keep=True)
+    assert world.drive() == End(Status.CANCELLED, alert=False)
+    told = {report.leg: report.state for report in reports(world.plan, world.run)}
+    for leg in world.plan.legs:
+        if leg.name not in undoing:
+            assert world.live(leg.name) == before[leg.name]
+        assert world.live(leg.name) == 0 or told[leg.name] in {"stands", "in doubt"}
+
+
+def test_an_undo_that_has_begun_is_brought_to_its_end_and_no_other_is_begun() -> None:
+    world = World(plan_of([(Redo.NATIVE_KEY, "rollback")] * 3), ["ok", "ok", "ok", "rejected", "crash_before"])
+    while not world.run.leg("leg1").undo_sent:
+        driven(world, 1)
+    world.say("cancel", None, "done", keep=True)
+    assert world.drive() == End(Status.CANCELLED, alert=False)
+    assert [(r.leg, r.state) for r in reports(world.plan, world.run)] == [
+        ("leg0", "stands"),
+        ("leg1", "undone"),
+        ("leg2", "failed"),
+    ]

@@ -41,7 +41,7 @@ def booked(invoice: Invoice) -> dict[str, Any]:
     simulator = QuickBooksSimulator()
     simulator.seed()
     body = invoice_body(invoice, KEY, invoice_lines(invoice, _ITEMS))
-    return simulator.sales.create_invoice(jsonio.loads(jsonio.dumps(body)))
+    return simulator.sales.create_invoice(jsonio.plain(body))
 
 
 @given(invoices)

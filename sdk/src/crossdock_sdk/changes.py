@@ -61,13 +61,13 @@ class _Place:
             kept["again"] = self.again.isoformat()
         return jsonio.dumps(kept).decode()
 
-    def read_to(self, at: datetime, id: str, overlap: timedelta) -> _Place:
+    def read_to(self, at: datetime, record: str, overlap: timedelta) -> _Place:
         """The place after a page. A row that the page should have held, and that is shown later, is younger than
         `overlap` when the page is read, and so lies after the newest instant seen by then less `overlap`."""
         newest = max(self.newest, at)
         missed = max(self.at, newest - overlap)
         again = missed if self.again is None and missed <= at else self.again
-        return _Place(at, id, newest, again)
+        return _Place(at, record, newest, again)
 
     def next_round(self, overlap: timedelta, since: datetime) -> _Place:
         begin = min(self.newest - overlap, self.again or self.newest)

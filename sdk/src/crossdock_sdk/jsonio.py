@@ -48,6 +48,11 @@ def canonical(value: Any) -> bytes:
     return _proper(_sorted.encode(value))
 
 
+def plain(value: Any) -> Any:
+    """The value as its reader will get it: instants as text, models as objects, numbers exact. Raises as `dumps`."""
+    return loads(dumps(value))
+
+
 def pretty(value: Any) -> str:
     """Encode like `dumps`, indented for people; every number keeps its digits."""
     return msgspec.json.format(dumps(value), indent=2).decode()

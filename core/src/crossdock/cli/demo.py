@@ -57,7 +57,7 @@ async def _demo(crm: str, *, once: bool, with_task: bool, json: bool) -> bool:
     try:
         async with stage(load_plugins(), crm, with_task=with_task) as on:
             if not json:
-                console().print(f"sandbox {on.sandbox.base_url} · server {on.url}", soft_wrap=True)
+                console().print(f"sandbox {on.sandbox.base_url} · server and dashboard {on.url}", soft_wrap=True)
             ok = await _play(on, with_task=with_task, json=json)
             if not once:
                 if not json:
@@ -161,6 +161,7 @@ def _invite(on: Stage) -> None:
     won = f"curl -X POST {sandbox}/_sandbox/{crm}/deal.won -d"
     typer.echo(f"""
 It stays up until Ctrl-C. Things to try:
+  open the dashboard {on.url}/
   see what stands   curl {sandbox}/_sandbox/state
   see the runs      curl {on.url}/api/v1/runs
   break a SKU       {won} '{_small("Broken SKU", "NO-SUCH-SKU")}'

@@ -24,6 +24,7 @@ Shown = dict[str, Any]
 _WHOLE = 26
 _SEARCHED = 500
 """An abbreviated id is looked for among so many of the newest runs, …"""
+_START_ONCE = "start `crossdock serve` once, which makes it"
 _TELLING = 6
 """… but with so many characters among all of them."""
 
@@ -38,10 +39,12 @@ class Desk(Protocol):
     async def show(self, run: str) -> Shown: ...
 
     async def replay(self, run: str, wish: Shown) -> Shown:
-        """The run that works now: a successor, or the run itself. `wish` has edits, why and reread, as the API."""
+        """The run that works now: a successor, or the run itself. `wish` has what the API takes."""
         ...
 
-    async def cancel(self, run: str) -> Shown: ...
+    async def cancel(self, run: str, wish: Shown) -> Shown:
+        """`wish` has keep and why, as the API."""
+        ...
 
     async def decide(self, run: str, verdict: str, plan: str, why: str | None) -> Shown:
         """Approve or reject what a run would write by this plan."""
@@ -79,7 +82,7 @@ async def whole_id(desk: Desk, given: str) -> str:
 async def open_desk(settings: Settings, url: str | None) -> AsyncIterator[Desk]:
     """The server at `url`, or the journal that the settings name. Raises `CommandError`."""
     if url is None:
-        async with open_journal_of(settings) as journal:
+        async with open_journal_of(settings, "give --url of a server") as journal:
             yield JournalDesk(journal, settings)
         return
     import httpx
@@ -91,15 +94,15 @@ async def open_desk(settings: Settings, url: str | None) -> AsyncIterator[Desk]:
 
 
 @contextlib.asynccontextmanager
-async def open_journal_of(settings: Settings) -> AsyncIterator[Journal]:
-    """The journal that the settings name. Raises `CommandError` if there is none."""
+async def open_journal_of(settings: Settings, otherwise: str = _START_ONCE) -> AsyncIterator[Journal]:
+    """The journal that the settings name. Raises `CommandError`, with what to do `otherwise`, if there is none."""
     from crossdock_sdk import Redactor
 
     from crossdock.journal.opening import open_journal
 
     path = options.database(settings)
     if not path.exists():
-        raise misused(f"there is no journal at {path}; set CROSSDOCK_DATABASE_URL, or give --url of a server")
+        raise misused(f"there is no journal at {path}; set CROSSDOCK_DATABASE_URL, or {otherwise}")
     journal = open_journal(settings.database_url, redact=Redactor().text)
     await journal.open()
     try:
@@ -133,21 +136,21 @@ class JournalDesk:
         from crossdock.edits import Edit
 
         plan = await self._plan_in_force(await self._row(run))
+        why, leg = wish["why"], wish.get("from_leg")
         if wish["edits"]:
             edits = [Edit(one["path"], one["value"]) for one in wish["edits"]]
-            return await self._act(run, "edit", edits, plan, why=wish["why"])
-        return await self._act(run, "replay", plan, why=wish["why"], reread=wish["reread"])
+            return await self._act(run, "edit", edits, plan, why=why, from_leg=leg)
+        if leg:
+            return await self._act(run, "retake", leg, plan, why=why)
+        return await self._act(run, "replay", plan, why=why, reread=wish["reread"])
 
-    async def cancel(self, run: str) -> Shown:
-        await self._row(run)
-        return await self._act(run, "cancel")
+    async def cancel(self, run: str, wish: Shown) -> Shown:
+        return await self._act(run, "cancel", keep=wish["keep"], why=wish["why"])
 
     async def decide(self, run: str, verdict: str, plan: str, why: str | None) -> Shown:
-        await self._row(run)
         return await self._act(run, verdict, plan, why=why)
 
     async def dismiss(self, run: str, why: str | None) -> Shown:
-        await self._row(run)
         return await self._act(run, "dismiss", why=why)
 
     async def preview_bulk(self, asked: Shown) -> Shown:
@@ -190,7 +193,6 @@ class JournalDesk:
             raise misused(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
     async def resolve(self, run: str, leg: str, exists: str | None) -> Shown:
-        await self._row(run)
         return await self._act(run, "resolve", leg, exists)
 
     def _programs(self) -> Programs:
@@ -202,20 +204,22 @@ class JournalDesk:
     async def _act(self, run: str, what: str, *more: Any, **named: Any) -> Shown:
         from crossdock.actors import at_terminal
         from crossdock.edits import EditError
-        from crossdock.operations import NotPossibleError, Operations
+        from crossdock.operations import NotPossibleError, Operations, UnknownRunError
         from crossdock.web.views import summary
 
         by = at_terminal(getpass.getuser())
         operations = Operations(self._journal, by, lambda: datetime.now(UTC), random.SystemRandom())
         try:
             return _plain(summary(await getattr(operations, what)(run, *more, **named)))
+        except UnknownRunError as error:
+            raise unknown(error) from None
         except (NotPossibleError, EditError) as error:
             raise CommandError(str(error)) from None
 
     async def _row(self, run: str) -> RunRow:
         row = await self._journal.run(run)
         if row is None:
-            raise CommandError(f"no run has the id {run}; see `crossdock runs list`")
+            raise unknown(f"no run has the id {run}")
         return row
 
     async def _plan_in_force(self, row: RunRow) -> str | None:
@@ -248,8 +252,8 @@ class HttpDesk:
     async def replay(self, run: str, wish: Shown) -> Shown:
         return await self._ask("POST", f"/api/v1/runs/{run}/replay", body=wish)
 
-    async def cancel(self, run: str) -> Shown:
-        return await self._ask("POST", f"/api/v1/runs/{run}/cancel")
+    async def cancel(self, run: str, wish: Shown) -> Shown:
+        return await self._ask("POST", f"/api/v1/runs/{run}/cancel", body=wish)
 
     async def decide(self, run: str, verdict: str, plan: str, why: str | None) -> Shown:
         return await self._ask("POST", f"/api/v1/runs/{run}/{verdict}", body={"plan": plan, "why": why})
@@ -295,8 +299,13 @@ class HttpDesk:
 def _plain(value: Any) -> Shown:
     from crossdock_sdk import jsonio
 
-    plain: Shown = jsonio.loads(jsonio.dumps(value))
-    return plain
+    shown: Shown = jsonio.plain(value)
+    return shown
+
+
+def unknown(told: object) -> CommandError:
+    """For an id that no run has."""
+    return CommandError(f"{told}; see `crossdock runs list`")
 
 
 def names_of(settings: Settings, section: str) -> list[str]:

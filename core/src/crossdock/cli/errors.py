@@ -26,7 +26,7 @@ def explained(error: Exception) -> CommandError | None:
         return error
     usage = getattr(error, "format_message", None)
     if usage is not None:
-        told = " ".join(str(usage()).split()).rstrip(".") or "wrong usage"
+        told = " ".join(str(usage()).replace("Value error, ", "").split()).rstrip(".") or "wrong usage"
         return misused(f"{told}; see {_command(error)} --help")
     return _of_the_runtime(error)
 

@@ -86,26 +86,14 @@ def _flow(loaded: Loaded, registry: Registry, name: str) -> tuple[CompiledFlow, 
 
 
 def _given(file: Path, spec: EventSpec) -> dict[str, Any]:
-    from crossdock_sdk import jsonio
-    from pydantic import ValidationError
+    from crossdock.forecast import records_given
 
     try:
-        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        given = jsonio.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise misused(f"{file} is not JSON: {error}") from None
+        return records_given(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes(), spec)
+    except ValueError as error:
+        raise misused(f"{file}: {error}") from None
     except OSError as error:
         raise misused(f"{file} cannot be read: {error.strerror}") from None
-    names = ", ".join(spec.records)
-    if not isinstance(given, dict) or set(given) != set(spec.records):
-        raise misused(f"{file} must be a JSON object with exactly these records: {names}")
-    for name, body in given.items():
-        try:
-            spec.records[name].model_validate(body)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise misused(f"{file}: {'.'.join(map(str, (name, *first['loc'])))}: {first['msg']}") from None
-    return given
 
 
 async def _read(
@@ -124,7 +112,7 @@ async def _read(
     event = Event(spec.type, f"plan:{record}", record, known_data(spec, record))
     async with connected(settings, loaded, registry, redactor) as connections:
         records = await connections.source(compiled.flow.source).hydrate(event)
-    read: dict[str, Any] = jsonio.loads(jsonio.dumps({name: body.model_dump() for name, body in records.items()}))
+    read: dict[str, Any] = jsonio.plain({name: body.model_dump() for name, body in records.items()})
     return read
 
 

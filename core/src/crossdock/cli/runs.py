@@ -103,6 +103,10 @@ def replay(
         list[str] | None, typer.Option(metavar="PATH=VALUE", help="Change a field, such as deal.products.0.code=SETUP.")
     ] = None,
     why: Why = None,
+    from_leg: Annotated[
+        str | None,
+        typer.Option("--from", metavar="LEG", help="Take back what this leg and later ones made, and make that again."),
+    ] = None,
     reread: Annotated[bool, typer.Option("--reread", help="Read the records anew, also if they were edited.")] = False,
     cap: Annotated[int, typer.Option(help="Of many: so many at most, the oldest first.", min=1, max=10_000)] = 10_000,
     pace: Annotated[float, typer.Option(help="Of many: runs a second.", min=0.1, max=50)] = 5.0,
@@ -117,20 +121,29 @@ def replay(
     if filter_:
         from crossdock.cli.bulk import Many, replay_many
 
-        if run is not None or reread:
-            raise misused("give the id of one run, or --filter for many; --reread goes with one")
+        if run is not None or reread or from_leg:
+            raise misused("give the id of one run, or --filter for many; --reread and --from go with one")
         replay_many(Many(filter_, typed, cap, pace, stop_after, why, yes, json), url, config)
         return
     if run is None:
         raise misused("give the id of a run, or --filter for many, such as --filter status=dead")
-    whole, row = _ask(url, config, lambda desk: _replayed(desk, run, typed, {"why": why, "reread": reread}))
+    wish = {"why": why, "reread": reread, "from_leg": from_leg}
+    whole, row = _ask(url, config, lambda desk: _replayed(desk, run, typed, wish))
     _acted(run, row, "goes on" if row["id"] == whole else f"is queued as {row['id']} ({row['status']})", json)
 
 
 @app.command()
-def cancel(run: RunId, url: Url = None, config: options.Config = None, json: options.Json = False) -> None:
+def cancel(
+    run: RunId,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave what it made as it is.")] = False,
+    why: Why = None,
+    url: Url = None,
+    config: options.Config = None,
+    json: options.Json = False,
+) -> None:
     """Undo what a run made, newest first, and end it."""
-    row = _ask(url, config, lambda desk: _of_whole(desk, run, desk.cancel))
+    wish = {"keep": keep, "why": why}
+    row = _ask(url, config, lambda desk: _of_whole(desk, run, lambda whole: desk.cancel(whole, wish)))
     _acted(run, row, f"is to be cancelled: {row['id']} ({row['status']})", json)
 
 
@@ -144,7 +157,7 @@ def approve(
     json: options.Json = False,
 ) -> None:
     """Say yes to what a run would write; it is shown first."""
-    _decide("approve", "goes on", run, why, yes, url, config, json)
+    _acted(run, _decided("approve", run, why, url, config, asking=not yes, showing=not json), "goes on", json)
 
 
 @app.command()
@@ -157,7 +170,7 @@ def reject(
     json: options.Json = False,
 ) -> None:
     """Say no to what a run would write: it ends, and nothing is written."""
-    _decide("reject", "ends", run, why, yes, url, config, json)
+    _acted(run, _decided("reject", run, why, url, config, asking=not yes, showing=not json), "ends", json)
 
 
 @app.command()
@@ -172,26 +185,18 @@ def dismiss(
         typer.echo(f"run {run} needs nobody any more")
 
 
-def _decide(
-    verdict: str,
-    then: str,
-    run: str,
-    why: str | None,
-    yes: bool,
-    url: str | None,
-    config: options.Config,
-    json: bool,
-) -> None:
+def _decided(
+    verdict: str, run: str, why: str | None, url: str | None, config: options.Config, *, asking: bool, showing: bool
+) -> dict[str, Any]:
     shown = _ask(url, config, lambda desk: _of_whole(desk, run, desk.show))
     approval = shown["approval"]
     if approval is None or shown["status"] != "awaiting_approval":
         raise CommandError(f"run {shown['id']} is {shown['status']}: it waits for nobody's yes")
-    if not json:
+    if showing:
         _show_writes(shown)
-    if not yes:
-        typer.confirm(f"{verdict.capitalize()} it?", abort=True, err=json)
-    row = _ask(url, config, lambda desk: desk.decide(shown["id"], verdict, approval["plan"], why))
-    _acted(run, row, then, json)
+    if asking:
+        typer.confirm(f"{verdict.capitalize()} it?", abort=True, err=not showing)
+    return _ask(url, config, lambda desk: desk.decide(shown["id"], verdict, approval["plan"], why))
 
 
 def _show_writes(run: dict[str, Any]) -> None:
@@ -249,6 +254,8 @@ async def _replayed(
 
     whole = await whole_id(desk, run)
     records = (await desk.show(whole))["records"] if edits else None
+    if edits and records is None:
+        raise CommandError(f"--edit: run {whole} has no records to edit: they were never read, or removed by retention")
     try:
         given = [{"path": path, "value": typed(value_at(records, path), text)} for path, text in edits]
     except EditError as error:

@@ -193,7 +193,7 @@ class Flow(_Model):
 
     def to_plan(self) -> dict[str, Any]:
         """The flow as JSON-ready data, which a run keeps; `Flow.from_plan` reads it back."""
-        plan: dict[str, Any] = jsonio.loads(jsonio.dumps(self.model_dump(mode="python", by_alias=True)))
+        plan: dict[str, Any] = jsonio.plain(self.model_dump(mode="python", by_alias=True))
         return plan
 
     @classmethod

@@ -330,8 +330,11 @@ class Journal(Protocol):
         """
         ...
 
-    async def last_succeeded(self, flow: str, key: str, before_seq: int | None = None) -> Earlier | None:
-        """The newest run of the key that succeeded, of events before `before_seq` if given; deleted ones too."""
+    async def last_succeeded(self, flow: str, key: str, root: str) -> Earlier | None:
+        """The newest run of the key, outside the replay chain `root`, that succeeded and has no replay since.
+
+        One that retention has deleted, too.
+        """
         ...
 
     async def others_since(self, key: str, connection: str, type_: str, subject: str, after: int) -> bool:

@@ -25,7 +25,6 @@ from crossdock.journal.rows import (
 from crossdock.journal.statements import load
 
 _SQL = load("reads")
-_NEWEST = 2**63 - 1
 
 
 def _run_or_none(db: sqlite3.Connection, statement: str, values: Any) -> RunRow | None:
@@ -110,9 +109,8 @@ def counts(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
     return found
 
 
-def last_succeeded(db: sqlite3.Connection, flow: str, key: str, before_seq: int | None) -> Earlier | None:
-    before = _NEWEST if before_seq is None else before_seq
-    row = db.execute(_SQL["last_succeeded"], {"flow": flow, "key": key, "before_seq": before}).fetchone()
+def last_succeeded(db: sqlite3.Connection, flow: str, key: str, root: str) -> Earlier | None:
+    row = db.execute(_SQL["last_succeeded"], {"flow": flow, "key": key, "root": root}).fetchone()
     return None if row is None else Earlier(row["id"], row["root"], row["fingerprint"])
 
 

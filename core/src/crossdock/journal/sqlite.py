@@ -279,7 +279,7 @@ class SqliteJournal:
         return await self._write(partial(pruning.delete_events, received_before=micros(received_before), limit=limit))
 
     async def forget_alerts(self, told_before: datetime) -> int:
-        told: str = jsonio.loads(jsonio.dumps(told_before))
+        told: str = jsonio.plain(told_before)
         return await self._write(partial(pruning.delete_told, told_before=told))
 
     async def expired(self, payloads_before: datetime, runs_before: datetime) -> Expired:
@@ -414,8 +414,8 @@ class SqliteJournal:
     async def changed_since(self, cursor: str | None, limit: int = 500) -> Changes:
         return await self._read(figures.changed_since, self._cursors, cursor, limit)
 
-    async def last_succeeded(self, flow: str, key: str, before_seq: int | None = None) -> Earlier | None:
-        return await self._read(reading.last_succeeded, flow, key, before_seq)
+    async def last_succeeded(self, flow: str, key: str, root: str) -> Earlier | None:
+        return await self._read(reading.last_succeeded, flow, key, root)
 
     async def others_since(self, key: str, connection: str, type_: str, subject: str, after: int) -> bool:
         return await self._read(reading.others_since, key, connection, type_, subject, after)

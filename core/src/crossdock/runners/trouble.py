@@ -13,6 +13,7 @@ from crossdock.alerts import blocked_alert, defect_alert, post, stuck_alert
 from crossdock.heritage import leaves
 from crossdock.journal.base import Checkpoint, ClaimedRun, Journal, RunRow, RunUpdate, StoredStep
 from crossdock.program import Programs
+from crossdock.saga import ends_unasked
 from crossdock.state import Run, Status, fold
 
 _log = logging.getLogger("crossdock.runner")
@@ -64,14 +65,14 @@ class Trouble:
         return True
 
     async def cancelled(self, claimed: ClaimedRun) -> bool:
-        """End a run that cannot be performed, if a person has cancelled it and it has written nothing."""
+        """End a run that cannot be performed, if a person has cancelled it and nothing is to be taken back."""
         row = claimed.row
         run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), claimed.steps)
-        if not run.cancelled or leaves(run) or (run.replay_of and not run.inherited):
+        if not ends_unasked(run):
             return False
         status = str(Status.CANCELLED)
         end = Checkpoint("end", None, status, {"alert": False}, self._now())
-        await self._journal.checkpoint(claimed.claim, [end], RunUpdate(status, ended=True), None)
+        await self._journal.checkpoint(claimed.claim, [end], RunUpdate(status, ended=True, leaves=leaves(run)), None)
         return True
 
     async def put_off(self, claimed: ClaimedRun, message: str, kind: str, pause: timedelta = STUCK) -> None:

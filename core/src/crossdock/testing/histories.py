@@ -13,7 +13,7 @@ from crossdock.testing.story import Story
 from crossdock.testing.tables import Arrival
 
 _FOR_A_PERSON = frozenset({Status.HELD, Status.IN_DOUBT, Status.AWAITING_APPROVAL})
-_NO_WORK = frozenset({"cancel", "resume", "resolve", "reload", "stop", "end"})
+_NO_WORK = frozenset({"cancel", "resume", "retake", "resolve", "reload", "stop", "end"})
 
 
 def lost(

@@ -57,10 +57,11 @@ def recoveries(stories: Sequence[Story]) -> Iterator[str]:
         chains[story.row.root].append(story)
     for story in stories:
         notes = [alert.id.rpartition("@")[2] for alert in story.alerts if alert.id.split(":")[1] == _RECOVERED]
-        troubled = any(map(_troubled, chains[story.row.root]))
+        chain = chains[story.row.root]
+        troubled = any(map(_troubled, chain[: chain.index(story) + 1]))
         well = story.row.status == Status.SUCCEEDED and not story.steps[-1].data.get("alert")
         wanted = story.flow.notify if well and troubled else ()
-        gone = story.row.emptied_at is not None or any(one.row.emptied_at for one in chains[story.row.root])
+        gone = story.row.emptied_at is not None or any(one.row.emptied_at for one in chain)
         if sorted(notes) != sorted(wanted) and not (gone and set(notes) <= set(wanted)):
             yield f"run {story.row.id} ({story.row.status}) told {notes} that it succeeded after all, and not {wanted}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -107,8 +107,8 @@ def _note(failures: dict[tuple[str, str], _Failures], run: Run, step: StoredStep
         failures[thing].clear()
         if step.kind == "undo":
             failures["apply", name].clear()
-    elif step.kind == "resume":
-        _resumed(failures, run)
+    elif step.kind in {"resume", "retake", "edit"}:
+        _resumed(failures, run, step.data.get("retake", ()))
     elif step.kind == "cancel":
         for (what, _), so_far in failures.items():
             so_far.at = None if what == "apply" else so_far.at
@@ -128,11 +128,11 @@ def _succeeded(step: StoredStep, leg: LegState) -> bool:
     return step.kind in _READS | _ASKS and step.phase == "done"
 
 
-def _resumed(failures: dict[tuple[str, str], _Failures], run: Run) -> None:
-    """A person has the run go on: what failed is tried anew, and what stands amiss is undone first."""
+def _resumed(failures: dict[tuple[str, str], _Failures], run: Run, retaken: Collection[str]) -> None:
+    """A person has the run go on: what failed is tried anew, and what stands amiss, or is retaken, undone first."""
     failures["read", ""].clear()
     for name, leg in run.legs.items():
         if leg.phase in {Phase.FAILED, Phase.PENDING, Phase.SENT}:
             failures["apply", name].clear()
-        if leg.phase in {Phase.FAILED, Phase.AMISS}:
+        if leg.phase in {Phase.FAILED, Phase.AMISS} or leg.retake or name in retaken:
             failures["undo", name].clear()

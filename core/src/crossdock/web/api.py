@@ -74,11 +74,17 @@ class FieldEdit(BaseModel):
 
 
 class Edits(BaseModel):
-    """What is to be changed in the records that a run has read."""
+    """What is to be changed in the records that a run has read, and what is to be made again."""
 
     model_config = ConfigDict(extra="forbid")
 
     edits: list[FieldEdit] = Field(default_factory=list, max_length=MOST)
+    from_leg: str | None = Field(
+        default=None,
+        max_length=200,
+        examples=["invoice", None],
+        description="take back what this leg and those after it made, newest first, and make that again",
+    )
 
 
 class Replay(Edits):
@@ -99,14 +105,17 @@ async def replay_run(runtime: Runtime, by: Operating, run: str, wish: Replay | N
     """An ended run gets a successor (its id is in the reply); a stopped one goes on under its own id.
 
     With `edits` it goes on with the records that the run has read, changed so; without, an ended run's are read anew,
-    unless somebody has edited them before (`reread`: then too).
+    unless somebody has edited them before (`reread`: then too). With `from_leg` a run that succeeded can be replayed,
+    too: what the legs before it made is kept.
     """
     wish = wish or Replay()
     edits = [Edit(one.path, one.value) for one in wish.edits]
     plan = await plan_in_force(runtime, run)
     operations = _operations(runtime, by)
     if edits:
-        new = await operations.edit(run, edits, plan, why=wish.why)
+        new = await operations.edit(run, edits, plan, why=wish.why, from_leg=wish.from_leg)
+    elif wish.from_leg:
+        new = await operations.retake(run, wish.from_leg, plan, why=wish.why)
     else:
         new = await operations.replay(run, plan, why=wish.why, reread=wish.reread)
     return _acted(runtime, new, 201 if new.id != run else 200)
@@ -121,16 +130,16 @@ async def replay_run(runtime: Runtime, by: Operating, run: str, wish: Replay | N
 async def preview_run(runtime: Runtime, run: str, wish: Edits) -> Response:
     """Every write that a replay with these edits would make, and what would stop it. Nothing is written."""
     edits = [Edit(one.path, one.value) for one in wish.edits]
-    return ExactJSON((await previewed(runtime, run, edits)).shown())
+    return ExactJSON((await previewed(runtime, run, edits, wish.from_leg)).shown())
 
 
-async def previewed(runtime: Crossdock, run: str, edits: Sequence[Edit]) -> Preview:
+async def previewed(runtime: Crossdock, run: str, edits: Sequence[Edit], from_leg: str | None = None) -> Preview:
     """What a replay by the flow in force would write. Raises as `preview`, and `ProgramError`."""
     row = await runtime.journal.run(run)
     if row is None:
         raise UnknownRunError(f"no run has the id {run}")
     program = await runtime.programs.get(await plan_in_force(runtime, run) or row.plan_hash)
-    return await preview(runtime.journal, program, run, edits, runtime.redactor)
+    return await preview(runtime.journal, program, run, edits, runtime.redactor, from_leg)
 
 
 async def plan_in_force(runtime: Crossdock, run: str) -> str | None:
@@ -140,25 +149,35 @@ async def plan_in_force(runtime: Crossdock, run: str) -> str | None:
     return flow.plan_hash if flow else None
 
 
-@router.post(
-    "/runs/{run}/cancel",
-    response_model=replies.RunSummary,
-    summary="Undo and end it",
-    status_code=202,
-    responses=answers(401, 403, 404, 409),
-)
-async def cancel_run(runtime: Runtime, by: Operating, run: str) -> Response:
-    """What the run made is undone, newest first; then it ends `cancelled`. A step in hand is finished first."""
-    row = await _operations(runtime, by).cancel(run)
-    return _acted(runtime, row, 202)
-
-
 class Reason(BaseModel):
     """Why somebody does something, in their words."""
 
     model_config = ConfigDict(extra="forbid")
 
     why: str | None = Field(default=None, max_length=1000, examples=["done by hand"])
+
+
+class Cancel(Reason):
+    """How a run is to be ended; all of it may be left out."""
+
+    keep: bool = Field(default=False, description="leave what the run made as it is")
+
+
+@router.post(
+    "/runs/{run}/cancel",
+    response_model=replies.RunSummary,
+    summary="Undo and end it",
+    status_code=202,
+    responses=answers(401, 403, 404, 409, 422),
+)
+async def cancel_run(runtime: Runtime, by: Operating, run: str, wish: Cancel | None = None) -> Response:
+    """What the run made is undone, newest first; then it ends `cancelled`. A step in hand is finished first.
+
+    With `keep` what it made stays; a write whose reply was lost is looked for first, so that what stays is known.
+    """
+    wish = wish or Cancel()
+    row = await _operations(runtime, by).cancel(run, keep=wish.keep, why=wish.why)
+    return _acted(runtime, row, 202)
 
 
 @router.post(

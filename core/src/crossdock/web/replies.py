@@ -302,7 +302,7 @@ class ProspectReply(BaseModel):
     """What a bulk job would come to."""
 
     fit: int = Field(examples=[200])
-    left_out: dict[str, int] = Field(examples=[{"replayed or dismissed already": 3}])
+    left_out: dict[str, int] = Field(examples=[{"dead: replayed or dismissed already": 3}])
     first: list[RunSummary]
     partial: bool = Field(description="there are more than one job takes")
 

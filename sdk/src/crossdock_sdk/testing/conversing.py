@@ -22,7 +22,7 @@ async def hold_conversation(notifier: ConversationNotifier, alert: Alert, shown:
     `shown` gives the messages that people see, oldest first, as anything whose text tells what they say.
     """
     before = len(shown())
-    posted = jsonio.loads(jsonio.dumps(await notifier.post(alert, None)))
+    posted = jsonio.plain(await notifier.post(alert, None))
     assert len(shown()) == before + 1, "post shows one message"
     await notifier.post(alert.model_copy(update={"id": f"{alert.id}:reply", "title": "what came after"}), posted)
     assert "what came after" in str(shown()[-1]), "a reply is a message"

@@ -53,4 +53,4 @@ async def _settled(action: Action[Any], data: Record, key: str, tries: int) -> R
 def _journaled(action: Action[Any], receipt: Receipt, before: dict[str, Any] | None) -> Receipt:
     if before is not None:
         receipt = receipt.model_copy(update={"undo": {**receipt.undo, "before": before}})
-    return action.receipt.model_validate(jsonio.loads(jsonio.dumps(receipt)))
+    return action.receipt.model_validate(jsonio.plain(receipt))

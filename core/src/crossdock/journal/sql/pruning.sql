@@ -68,7 +68,8 @@ SELECT no, id, event_seq FROM runs WHERE root = ? ORDER BY no;
 
 -- name: remember_success
 INSERT INTO past_successes (flow, key, run_id, root, event_seq, fingerprint)
-SELECT flow, key, id, root, event_seq, fingerprint FROM runs WHERE no = :no AND status = 'succeeded'
+SELECT flow, key, id, root, event_seq, fingerprint FROM runs AS run
+WHERE no = :no AND status = 'succeeded' AND NOT EXISTS (SELECT 1 FROM runs AS replay WHERE replay.replay_of = run.id)
 ON CONFLICT (flow, key) DO UPDATE
 SET run_id = excluded.run_id, root = excluded.root, event_seq = excluded.event_seq, fingerprint = excluded.fingerprint
 WHERE excluded.event_seq >= past_successes.event_seq;

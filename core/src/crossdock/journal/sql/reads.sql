@@ -51,13 +51,14 @@ SELECT flow, status, runs FROM tallies WHERE runs > 0 ORDER BY flow, status;
 
 -- name: last_succeeded
 SELECT id, root, fingerprint, event_seq FROM (
-  SELECT id, root, fingerprint, event_seq FROM runs
-  WHERE flow = :flow AND key = :key AND status = 'succeeded' AND event_seq < :before_seq
+  SELECT id, root, fingerprint, event_seq FROM runs AS run
+  WHERE flow = :flow AND key = :key AND status = 'succeeded' AND root <> :root
+    AND NOT EXISTS (SELECT 1 FROM runs AS replay WHERE replay.replay_of = run.id)
   ORDER BY event_seq DESC, no DESC LIMIT 1
 )
 UNION ALL
 SELECT run_id, root, fingerprint, event_seq FROM past_successes
-WHERE flow = :flow AND key = :key AND event_seq < :before_seq
+WHERE flow = :flow AND key = :key AND root <> :root
 ORDER BY event_seq DESC LIMIT 1;
 
 -- name: others_since

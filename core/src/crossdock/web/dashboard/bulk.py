@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from crossdock_sdk.jsonio import plain
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import Response
@@ -12,7 +13,7 @@ from crossdock.asked import NAMES
 from crossdock.bulk import ACTIONS, FASTEST, MOST, PACE, BulkError
 from crossdock.web import views
 from crossdock.web.bulk import BulkWish, bulk_of, described, wish_of
-from crossdock.web.dashboard.desk import Acting, Desk, Sitting, back, plain
+from crossdock.web.dashboard.desk import Acting, Desk, Sitting, back
 
 router = APIRouter(include_in_schema=False)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import quote
 
+from crossdock_sdk.jsonio import plain
 from fastapi import APIRouter, Form
 from starlette.responses import Response
 
 from crossdock.journal.pauses import CONNECTION, FLOW
 from crossdock.pauses import PauseError
 from crossdock.web.api import described_connections, pausing_of
-from crossdock.web.dashboard.desk import Acting, Desk, Sitting, back, plain
+from crossdock.web.dashboard.desk import Acting, Desk, Sitting, back
 
 router = APIRouter(include_in_schema=False)
 

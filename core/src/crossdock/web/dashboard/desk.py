@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from crossdock_sdk import jsonio
 from fastapi import Depends, Request
 from starlette.responses import RedirectResponse, Response
 
@@ -82,8 +81,3 @@ def back(place: str, **said: str) -> Response:
     """Go to a page after something was done, so that a reload does not do it again."""
     more = "&".join(f"{name}={quote(text[:400])}" for name, text in said.items())
     return RedirectResponse(f"{place}?{more}" if more else place, 303)
-
-
-def plain(value: Any) -> Any:
-    """As the API would give it: instants as text, numbers exact."""
-    return jsonio.loads(jsonio.dumps(value))

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from crossdock_sdk.jsonio import plain
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from crossdock.edits import Edit, EditError, leaves, typed
-from crossdock.operations import NotPossibleError, UnknownRunError
+from crossdock.journal.base import RunRow
+from crossdock.operations import NotPossibleError, Operations, UnknownRunError
 from crossdock.program import ProgramError
 from crossdock.web import views
 from crossdock.web.api import plan_in_force, previewed
-from crossdock.web.dashboard.desk import Acting, Desk, back, plain
+from crossdock.web.dashboard.desk import Acting, Desk, back
 from crossdock.web.dashboard.mappings import plain_path, sources
 from crossdock.web.dashboard.rendering import brief
 from crossdock.web.dashboard.run import title_of
@@ -35,41 +37,55 @@ class Field:
     likely: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What was typed: path → text, why, and the leg from which on all is to be made again, or an empty text."""
+
+    given: dict[str, str]
+    why: str = ""
+    from_leg: str = ""
+
+
 @router.get("/runs/{run}/edit")
 async def show_form(desk: Acting, run: str) -> Response:
-    return await _page(desk, run, {}, "", preview=False)
+    return await _page(desk, run, Form({}), preview=False)
 
 
 @router.post("/runs/{run}/edit")
 async def act_on_form(desk: Acting, run: str) -> Response:
     """Show what would be written, or do it; the form says which by its button."""
-    form = await desk.request.form()
-    given = {name.removeprefix(_FIELD): str(value) for name, value in form.items() if name.startswith(_FIELD)}
-    why = str(form.get("why", "")).strip()
-    if form.get("do") != "replay":
-        return await _page(desk, run, given, why, preview=True)
-    return await _replay(desk, run, given, why)
+    sent = await desk.request.form()
+    given = {name.removeprefix(_FIELD): str(value) for name, value in sent.items() if name.startswith(_FIELD)}
+    form = Form(given, str(sent.get("why", "")).strip(), str(sent.get("from_leg", "")))
+    if sent.get("do") != "replay":
+        return await _page(desk, run, form, preview=True)
+    return await _replay(desk, run, form)
 
 
-async def _replay(desk: Desk, run: str, given: dict[str, str], why: str) -> Response:
+async def _replay(desk: Desk, run: str, form: Form) -> Response:
     shown = await views.detail(desk.runtime.journal, desk.runtime.programs, run)
     if shown is None:
         return await desk.missing(f"There is no run {run}.")
     try:
-        edits = _edits(shown["records"], given)
+        edits = _edits(shown["records"], form.given)
         plan = await plan_in_force(desk.runtime, run)
         return await desk.act(
             run,
-            lambda operations: operations.edit(run, edits, plan, why=why or None),
-            lambda new: "It goes on with your changes." if new.id == run else "This run replays it with your changes.",
+            lambda operations: _acted(operations, run, edits, plan, form),
+            lambda new: "It goes on as you wished." if new.id == run else "This run replays it as you wished.",
         )
     except EditError as error:
-        return await _page(desk, run, given, why, preview=False, problem=str(error))
+        return await _page(desk, run, form, preview=False, problem=str(error))
 
 
-async def _page(
-    desk: Desk, run: str, given: dict[str, str], why: str, *, preview: bool, problem: str | None = None
-) -> Response:
+async def _acted(operations: Operations, run: str, edits: Sequence[Edit], plan: str | None, form: Form) -> RunRow:
+    why, leg = form.why or None, form.from_leg or None
+    if leg and not edits:
+        return await operations.retake(run, leg, plan, why=why)
+    return await operations.edit(run, edits, plan, why=why, from_leg=leg)
+
+
+async def _page(desk: Desk, run: str, form: Form, *, preview: bool, problem: str | None = None) -> Response:
     shown = await views.detail(desk.runtime.journal, desk.runtime.programs, run)
     if shown is None:
         return await desk.missing(f"There is no run {run}.")
@@ -78,18 +94,19 @@ async def _page(
     found = None
     if preview:
         try:
-            found = await previewed(desk.runtime, run, _edits(shown["records"], given))
+            found = await previewed(desk.runtime, run, _edits(shown["records"], form.given), form.from_leg or None)
         except (EditError, NotPossibleError, UnknownRunError, ProgramError) as error:
             problem = str(error)
     likely = await _likely(desk, run, shown)
-    fields = [_field(path, value, given, likely) for path, value in leaves(plain(shown["records"]))]
+    fields = [_field(path, value, form.given, likely) for path, value in leaves(plain(shown["records"]))]
     return await desk.show(
         "edit.html",
         run=plain(shown),
         title=title_of(plain(shown)),
         fields=sorted(fields, key=lambda field: not field.likely),
         likely=bool(likely),
-        why=why,
+        form=form,
+        standing=[leg["leg"] for leg in shown["legs"] if leg["state"] == "stands"],
         preview=plain(found.shown()) if found else None,
         problem=problem,
         fates=FATES,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from crossdock_sdk import EventSpec, jsonio
+from crossdock_sdk.jsonio import plain
 from fastapi import APIRouter, Form
-from pydantic import ValidationError
 from starlette.responses import Response
 
 from crossdock.config.compiled import CompiledFlow
-from crossdock.forecast import Forecast, forecast
+from crossdock.forecast import Forecast, forecast, records_given
 from crossdock.journal.base import RunFilter, StoredStep
 from crossdock.journal.pauses import FLOW
 from crossdock.web.api import paused
-from crossdock.web.dashboard.desk import Desk, Sitting, plain
+from crossdock.web.dashboard.desk import Desk, Sitting
 from crossdock.web.dashboard.mappings import sources
 from crossdock.web.dashboard.stages import Stage
 
@@ -50,8 +50,10 @@ async def try_flow(desk: Sitting, name: str, records: Annotated[str, Form(max_le
     if compiled is None:
         return await desk.missing(f"The routing file in force has no flow {name}.")
     spec = _spec(desk, compiled)
+    if spec is None:
+        return await _page(desk, compiled, None, pasted=records, problem="No installed connector brings this event.")
     try:
-        given = _read(records, spec)
+        given = records_given(records.encode(), spec)
     except ValueError as error:
         return await _page(desk, compiled, None, pasted=records, problem=str(error))
     return await _page(desk, compiled, given, pasted=records, problem=None)
@@ -119,23 +121,3 @@ async def _sample(desk: Desk, flow: str, run: str) -> dict[str, Any] | None:
 def _records(steps: list[StoredStep]) -> dict[str, Any] | None:
     read = [step.data.get("records") for step in steps if step.kind == "hydrate" and step.phase == "done"]
     return next((dict(records) for records in reversed(read) if records), None)
-
-
-def _read(text: str, spec: EventSpec | None) -> dict[str, Any]:
-    """Pasted records. Raises `ValueError` with what is wrong, in one line."""
-    if spec is None:
-        raise ValueError("No installed connector brings this event.")
-    try:
-        given = jsonio.loads(text.encode())
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"This is not JSON: {error}") from None
-    names = ", ".join(spec.records)
-    if not isinstance(given, dict) or set(given) != set(spec.records):
-        raise ValueError(f"Give a JSON object with exactly these records: {names}")
-    for name, body in given.items():
-        try:
-            spec.records[name].model_validate(body)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise ValueError(f"{'.'.join(map(str, (name, *first['loc'])))}: {first['msg']}") from None
-    return given

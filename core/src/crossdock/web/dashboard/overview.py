@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from crossdock_sdk.jsonio import plain
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -13,7 +14,7 @@ from crossdock.journal.figures import Bucket
 from crossdock.web import views
 from crossdock.web.api import described_connections
 from crossdock.web.dashboard.charts import TONE_OF_ENDING, Column, bars, durations
-from crossdock.web.dashboard.desk import Desk, Sitting, plain
+from crossdock.web.dashboard.desk import Desk, Sitting
 
 router = APIRouter(include_in_schema=False)
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any
 
+from crossdock_sdk.jsonio import plain
 from fastapi import APIRouter, Form
 from starlette.responses import Response
 
 from crossdock.config.compiled import CompiledFlow
-from crossdock.operations import REPLAYABLE, RESUMABLE
+from crossdock.journal.base import RunRow
+from crossdock.possible import RESUMABLE, Action, why_not
 from crossdock.program import ProgramError
-from crossdock.state import FINAL
 from crossdock.telemetry.story import story
 from crossdock.web import views
 from crossdock.web.dashboard.charts import waterfall
-from crossdock.web.dashboard.desk import Acting, Desk, Sitting, back, plain
+from crossdock.web.dashboard.desk import Acting, Desk, Sitting, back
 from crossdock.web.dashboard.stages import Stage
 from crossdock.web.dashboard.story import cause, entries, span_of
 from crossdock.web.dashboard.words import STATUSES
@@ -54,7 +55,7 @@ async def show_run(desk: Sitting, run: str, refused: str = "") -> Response:
         plan=row.plan_hash,
         in_force=in_force,
         acts=acts.items,
-        can=_can(shown),
+        can=_can(row, shown),
         doubtful=[leg["leg"] for leg in shown["legs"] if leg["state"] == "in doubt" and shown["status"] == "in_doubt"],
         refused=refused[:400],
         live=f"/live?run={run}",
@@ -74,11 +75,14 @@ async def replay(desk: Acting, run: str, why: Annotated[str, Form()] = "") -> Re
 
 
 @router.post("/runs/{run}/cancel")
-async def cancel(desk: Acting, run: str, why: Annotated[str, Form()] = "") -> Response:
+async def cancel(
+    desk: Acting, run: str, why: Annotated[str, Form()] = "", keep: Annotated[bool, Form()] = False
+) -> Response:
+    left = "what it wrote stays as it is" if keep else "what it wrote is taken back"
     return await desk.act(
         run,
-        lambda operations: operations.cancel(run, why=why.strip() or None),
-        lambda _: "It is being cancelled; what it wrote is taken back.",
+        lambda operations: operations.cancel(run, keep=keep, why=why.strip() or None),
+        lambda _: f"It is being cancelled; {left}.",
     )
 
 
@@ -160,17 +164,12 @@ def _stages(run: dict[str, Any], flow: CompiledFlow | None) -> list[Stage]:
     return [first, *legs, *(Stage(name, actions[name], "off") for name in off)]
 
 
-def _can(run: dict[str, Any]) -> dict[str, bool]:
-    status = run["status"]
-    replayable = status in REPLAYABLE and run["replayed_by"] is None and run["payload_removed_at"] is None
-    return {
-        "replay": replayable,
-        "edit": (replayable or status == "held") and run["records"] is not None,
-        "resume": status in RESUMABLE,
-        "cancel": status not in FINAL,
-        "dismiss": status in {"dead", "rolled_back"} and run["replayed_by"] is None and not run["dismissed"],
-        "resolve": status == "in_doubt",
-    }
+def _can(row: RunRow, run: dict[str, Any]) -> dict[str, bool]:
+    can = {str(action): why_not(action, row) is None and run["replayed_by"] is None for action in Action}
+    read, goes_on = run["records"] is not None, row.status in RESUMABLE
+    stands = any(leg["state"] == "stands" for leg in run["legs"])
+    can |= {"edit": can["edit"] and read, "retake": can["retake"] and read and stands}
+    return can | {"replay": can["replay"] and not goes_on, "resume": goes_on, "keep": can["cancel"] and stands}
 
 
 def title_of(run: dict[str, Any]) -> str:

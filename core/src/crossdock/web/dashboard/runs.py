@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from crossdock_sdk.jsonio import plain
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
@@ -11,7 +12,7 @@ from crossdock.asked import NAMES, runs_asked
 from crossdock.journal.base import InvalidCursor, RunFilter
 from crossdock.state import Status
 from crossdock.web import views
-from crossdock.web.dashboard.desk import Desk, Sitting, plain
+from crossdock.web.dashboard.desk import Desk, Sitting
 from crossdock.web.dashboard.words import KINDS
 
 router = APIRouter(include_in_schema=False)

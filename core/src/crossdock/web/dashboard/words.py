@@ -101,7 +101,7 @@ FATES = {
     "keep": "stands already, and is kept",
     "differs": "stands, and would be written otherwise now: the run stops for a person",
     "settle": "is in doubt: that is found out first",
-    "redo": "stands amiss: it is taken back and written anew",
+    "redo": "stands: it is taken back and written anew",
     "off": "is not enabled",
     "broken": "cannot be written",
 }
