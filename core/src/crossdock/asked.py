@@ -24,7 +24,7 @@ def runs_asked(words: Mapping[str, Any], now: datetime) -> RunFilter:
     given = {name: value for name, value in words.items() if value and not (isinstance(value, str) and value.isspace())}
     return RunFilter(
         flow=given.get("flow"),
-        statuses=tuple(map(_status, given.get("status", ()))),
+        statuses=tuple(_status(name) for name in given.get("status", ()) if name),
         key=given.get("key"),
         connection=given.get("connection"),
         error_kind=given.get("error"),

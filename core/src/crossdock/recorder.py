@@ -46,6 +46,7 @@ from crossdock.saga import (
     decide,
     held_up,
     next_look,
+    why_ended,
     why_held,
 )
 from crossdock.state import Run, Status, evolve, fold, unsettled
@@ -317,11 +318,7 @@ def _update(job: Job, decision: Decision) -> RunUpdate:
             return RunUpdate(str(status), error=error or why_held(job.run), leg=leg, release=True)
         case End(status, _):
             left = status is not Status.SUCCEEDED and leaves(job.run)
-            if status is Status.CANCELLED and not job.run.cancelled:
-                error = {
-                    "kind": "not_approved",
-                    "message": f"nobody said yes in time: {(job.run.approval or {}).get('reason')}",
-                }
+            error = why_ended(job.run, status) or error
             return RunUpdate(str(status), error=error, leg=leg, ended=True, leaves=left)
         case Undo(name):
             return RunUpdate(str(Status.ROLLING_BACK), error=error, leg=name)

@@ -457,6 +457,13 @@ def why_held(run: Run) -> dict[str, Any] | None:
     return {"kind": kind, "message": "; and ".join(told)} if told else None
 
 
+def why_ended(run: Run, status: Status) -> dict[str, Any] | None:
+    """What a run ended over that no leg stopped, as an error; None if nothing went wrong by itself."""
+    if status is not Status.CANCELLED or run.cancelled:
+        return None
+    return {"kind": "not_approved", "message": f"nobody said yes in time: {(run.approval or {}).get('reason')}"}
+
+
 def culprit(plan: Plan, run: Run) -> str | None:
     """The leg at which the run went wrong, or None if that was before any leg."""
     failing = [leg.name for leg in plan.legs if run.leg(leg.name).error is not None]

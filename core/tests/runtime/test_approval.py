@@ -189,13 +189,15 @@ async def test_or_people_are_asked_again_and_it_waits_on(house: Callable[..., An
 
 
 async def test_a_run_that_has_nothing_to_write_needs_no_yes(house: Callable[..., Any], vendor: Any) -> None:
-    async with house({"a": leg("key.create")}, again="allow", approve="always") as h:
-        first = await h.win()
-        await h.rests(first, "awaiting_approval")
-        await say(h, first, "approve")
-        await h.rests(first, "succeeded")
-        second = await h.win()
-        await h.rests(second, "awaiting_approval")
+    """All that it would do is about a leg of its origin that was not written."""
+    status = leg("put.update", "{{ thing.state }}", "{{ origin.b.id }}", on_failure="skip")
+    more = {"g": {"when": "v.thing.done", "follow": "f", "legs": {"status": status}, "approve": "always"}}
+    vendor.script["key2.create.before"] = [RejectedError("no")]
+    async with house({"a": leg("key.create"), "b": leg("key2.create", on_failure="skip")}, more=more) as h:
+        await h.rests(await h.win(), "succeeded")
+        second = await h.happens("thing.done", "key.create-1")
+        assert (await h.rests(second, "succeeded", "awaiting_approval")).status == "succeeded"
+        assert vendor.calls("put.update") == []
 
 
 async def test_those_behind_it_are_told_of(house: Callable[..., Any], vendor: Any) -> None:

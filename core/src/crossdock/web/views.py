@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from crossdock_sdk import Redo
 
 from crossdock.approval import writes
 from crossdock.config.compiled import CompiledFlow
-from crossdock.journal.base import Journal, Page, Poll, RunRow
+from crossdock.journal.base import Journal, Page, Poll, RunRow, StoredStep
 from crossdock.payload import payload_of
 from crossdock.program import Program, ProgramError, Programs
 from crossdock.saga import LegPlan, Plan, culprit, reports
@@ -16,6 +17,9 @@ from crossdock.state import Run, Status, fold
 from crossdock.telemetry import RunTrace
 
 _UNSUCCESSFUL = frozenset({Status.HELD, Status.IN_DOUBT, Status.ROLLED_BACK, Status.DEAD, Status.CANCELLED})
+
+
+_AT_WORK = frozenset({Status.RUNNING, Status.ROLLING_BACK})
 
 
 def shown_error(error: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -78,28 +82,38 @@ def _approval(row: RunRow, run: Run, flow: CompiledFlow | None) -> dict[str, Any
     }
 
 
+def _reports(plan: Plan, run: Run, row: RunRow) -> list[dict[str, Any]]:
+    """How each leg stands; a write whose reply is still to come is no doubt while somebody waits for it."""
+    told = [report.model_dump() for report in reports(plan, run)]
+    for leg in told if row.status in _AT_WORK else ():
+        leg["state"] = "under way" if leg["state"] == "in doubt" else leg["state"]
+    return told
+
+
 async def detail(journal: Journal, programs: Programs, run_id: str) -> dict[str, Any] | None:
-    """One run with its event, its steps, how each leg stands, and its replay; None if there is no such run.
+    """One run as `told`; None if there is no such run."""
+    history = await journal.history(run_id)
+    return None if history is None else await told(journal, programs, *history)
+
+
+async def told(journal: Journal, programs: Programs, row: RunRow, steps: Sequence[StoredStep]) -> dict[str, Any]:
+    """One run with its event, its steps, how each leg stands, and its replay.
 
     `payload` is what the leg at which it went wrong was given, or the records if that was before any leg; None once
     retention has removed it.
     """
-    history = await journal.history(run_id)
-    if history is None:
-        return None
-    row, steps = history
     event = await journal.event(row.event_seq)
     replay = await journal.replay_of(row.id)
     run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), steps)
     program: Program | None = None
     try:
         program = await programs.get(row.plan_hash)
-        legs = [report.model_dump() for report in reports(program.plan, run)]
+        legs = _reports(program.plan, run, row)
         wrong = culprit(program.plan, run)
     except ProgramError:
         # What the flow is to do cannot be told without its connectors; what stands can.
         known = Plan(tuple(LegPlan(name, Redo.UPSERT) for name in run.legs))
-        legs = [report.model_dump() for report in reports(known, run)]
+        legs = _reports(known, run, row)
         wrong = row.leg
     return summary(row) | {
         "replayed_by": replay.id if replay else None,

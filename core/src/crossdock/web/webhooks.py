@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from crossdock.runtime import Crossdock
+from crossdock.web import replies
 from crossdock.web.problems import ExactJSON, answers, problem
 
 
@@ -47,7 +48,10 @@ class TooSlowError(Exception):
 @router.post(
     "/webhooks/{connection}",
     summary="Take in a vendor's delivery",
-    responses={200: {"description": "on disk, or known already"}, **answers(400, 401, 404, 408, 413, 422, 500, 503)},
+    responses={
+        200: {"description": "on disk, or known already", "model": replies.TakenReply},
+        **answers(400, 401, 404, 408, 413, 422, 500, 503),
+    },
     response_class=ExactJSON,
 )
 async def deliver(connection: str, request: Request) -> Response:

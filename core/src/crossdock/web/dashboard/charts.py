@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -161,8 +160,3 @@ def _nice(value: float) -> float:
 
 def _plain(value: float) -> float | int:
     return int(value) if value == int(value) else value
-
-
-def gaps(instants: Sequence[datetime], longer_than: timedelta) -> list[tuple[int, timedelta]]:
-    """Where in a row of instants nothing happened for longer: the place before the pause, and the pause."""
-    return [(place, b - a) for place, (a, b) in enumerate(pairwise(instants)) if b - a > longer_than]

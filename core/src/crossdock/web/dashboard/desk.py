@@ -27,9 +27,10 @@ class Desk:
     runtime: Crossdock
     csrf: str
 
-    async def show(self, template: str, *, status: int = 200, **context: Any) -> Response:
-        """The page, with what all pages show."""
-        attention = (await self.runtime.journal.overview(0)).need_person
+    async def show(self, template: str, *, status: int = 200, attention: int | None = None, **context: Any) -> Response:
+        """The page, with what all pages show; `attention` is how many runs need a person, where that is known."""
+        if attention is None:
+            attention = (await self.runtime.journal.overview(0)).need_person
         known: dict[str, Any] = {
             "attention": attention,
             "operating": self.actor.role.covers(Role.OPERATOR),
@@ -38,10 +39,9 @@ class Desk:
         known |= {"csrf": self.csrf, "signed_in": self.actor.via == "page"}
         return page(self.request, template, self.actor, status=status, **known | context)
 
-    def said(self) -> dict[str, str] | None:
+    def said(self) -> str:
         """What the action before this page came to, carried over the redirect."""
-        text = self.request.query_params.get("said", "")[:400]
-        return {"text": text, "tone": "good", "href": ""} if text else None
+        return self.request.query_params.get("said", "")[:400]
 
     async def act(
         self, run: str, act: Callable[[Operations], Awaitable[RunRow]], told: Callable[[RunRow], str]

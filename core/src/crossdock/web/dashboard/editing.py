@@ -69,10 +69,11 @@ async def _replay(desk: Desk, run: str, form: Form) -> Response:
     try:
         edits = _edits(shown["records"], form.given)
         plan = await plan_in_force(desk.runtime, run)
+        how = "with your changes" if edits else f"from {form.from_leg} on"
         return await desk.act(
             run,
             lambda operations: _acted(operations, run, edits, plan, form),
-            lambda new: "It goes on as you wished." if new.id == run else "This run replays it as you wished.",
+            lambda new: f"It goes on {how}." if new.id == run else f"This run replays it {how}.",
         )
     except EditError as error:
         return await _page(desk, run, form, preview=False, problem=str(error))

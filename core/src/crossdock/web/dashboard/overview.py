@@ -36,7 +36,7 @@ async def overview(desk: Sitting, span: str = "day") -> Response:
         "overview.html",
         flows=[_flow(name, found.flows.get(name)) for name in names],
         waiting=plain([views.summary(row) for row in found.oldest]),
-        needing=found.need_person,
+        attention=found.need_person,
         connections=plain(await described_connections(desk.runtime)),
         problems=desk.runtime.problems,
         span=span,

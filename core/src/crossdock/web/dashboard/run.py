@@ -31,16 +31,15 @@ _ACTS = 20
 @router.get("/runs/{run}")
 async def show_run(desk: Sitting, run: str, refused: str = "") -> Response:
     journal, programs = desk.runtime.journal, desk.runtime.programs
-    found = await views.detail(journal, programs, run)
-    row = await journal.run(run)
-    if found is None or row is None:
+    history = await journal.history(run)
+    if history is None:
         return await desk.missing(f"There is no run {run}.")
-    shown = plain(found)
-    _name_what_is_under_way(shown)
+    row, steps = history
+    shown = plain(await views.told(journal, programs, row, steps))
     flow = await _flow(desk, row.plan_hash)
     in_force = _in_force(desk, row.flow, row.plan_hash)
     start, end = span_of(shown)
-    spans = story(await journal.steps(run), start)[-_DRAWN:]
+    spans = story(steps, start)[-_DRAWN:]
     acts = await journal.audit.page(kind="run", subject=run, limit=_ACTS)
     return await desk.show(
         "run.html",
@@ -130,13 +129,6 @@ async def resolve(
         lambda operations: operations.resolve(run, leg, there if seen == "there" else None, why=why.strip() or None),
         lambda _: f"Noted what you saw; the run goes on from {leg}.",
     )
-
-
-def _name_what_is_under_way(run: dict[str, Any]) -> None:
-    """A write whose reply is still to come is no doubt while somebody waits for it."""
-    for leg in run["legs"] if run["status"] in {"running", "rolling_back"} else ():
-        if leg["state"] == "in doubt":
-            leg["state"] = "under way"
 
 
 async def _flow(desk: Desk, plan_hash: str) -> CompiledFlow | None:

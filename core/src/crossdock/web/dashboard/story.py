@@ -9,7 +9,7 @@ from typing import Any
 
 from crossdock.config.compiled import CompiledFlow
 from crossdock.config.load import Loaded
-from crossdock.timeline import Line, error_text, told
+from crossdock.timeline import Line, told
 from crossdock.web.dashboard.mappings import Source, sources
 from crossdock.web.dashboard.words import Meaning, meaning
 
@@ -30,8 +30,6 @@ class Entry:
     leg: str | None = None
     wait: bool = False
     wire: tuple[Shown, ...] = ()
-    error: str | None = None
-    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +74,7 @@ def _pause(before: Line, after: Line) -> Iterator[Entry]:
 def _entry(line: Line) -> Entry:
     step = line.step or {}
     data = step.get("data") or {}
-    error = data.get("error") if step.get("phase") == "failed" else None
-    wire = tuple(data.get("http") or ())
-    wrong = error_text(error) if error else None
-    return Entry(_tone(line), line.text, line.at, line.leg or None, wire=wire, error=wrong)
+    return Entry(_tone(line), line.text, line.at, line.leg or None, wire=tuple(data.get("http") or ()))
 
 
 def _tone(line: Line) -> str:
