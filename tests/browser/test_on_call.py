@@ -162,3 +162,23 @@ async def test_those_that_are_picked_are_acted_on(firm: Firm, visitor: Visitor) 
     await expect(page.locator("#well")).to_have_text("2", timeout=20_000)
     await visitor.go("/")
     await expect(page.locator("#attention")).to_contain_text("1")
+
+
+async def test_a_connection_is_asked_whether_it_works_and_says_when_its_tokens_end(
+    firm: Firm, visitor: Visitor
+) -> None:
+    await firm.server.start()
+    await firm.win("First", customer="Acme")
+    await firm.ended()
+    await visitor.go("/connections")
+    books = visitor.page.get_by_role("region", name="books")
+    await expect(books).to_contain_text("Access token")
+    await expect(books).to_contain_text("renewed when it is next used")
+    await books.get_by_role("button", name="Check now").click()
+    await expect(visitor.page.get_by_role("status")).to_contain_text("books works: ")
+    crm = visitor.page.get_by_role("region", name="crm")
+    await expect(crm).to_contain_text(re.compile(r"burst: \d+ of \d+ left"))
+    firm.fault(kind="status", status=401, connector="pipedrive", method="GET", path="*", times=None)
+    await crm.get_by_role("button", name="Check now").click()
+    await expect(visitor.page.get_by_role("alert")).to_contain_text("crm: ")
+    await expect(visitor.page.get_by_role("alert")).to_contain_text("put new credentials into connections.crm")

@@ -46,6 +46,8 @@ async def _pages(firm: Firm) -> dict[str, str]:
         "flows": "/flows",
         "flow": "/flows/deal-to-invoice",
         "connections": "/connections",
+        "bulk": "/bulk/new?status=rolled_back&status=dead",
+        "reference": "/docs",
         "audit": "/audit",
         "login": "/login",
     }

@@ -74,3 +74,15 @@ async def test_who_may_not_ask_and_what_is_not_there(client: httpx.AsyncClient) 
     assert (await client.get("/api/v1/connections/crm/check")).status_code == 405
     foreign = {"origin": "https://evil.example"}
     assert (await client.post("/api/v1/connections/crm/check", headers=foreign)).status_code == 403
+
+
+async def test_what_the_vendor_told_of_its_limits_is_shown_once_it_was_asked(client: httpx.AsyncClient) -> None:
+    async def headroom() -> Any:
+        items = (await client.get("/api/v1/connections")).json()["items"]
+        return {item["name"]: item["headroom"] for item in items}
+
+    assert await headroom() == {"crm": None, "old": None, "hook": None}
+    await checked(client, "crm")
+    told = (await headroom())["crm"]
+    assert {quota["name"]: quota["remaining"] <= quota["limit"] for quota in told["quotas"]}["burst"]
+    assert told["pause_seconds"] == 0

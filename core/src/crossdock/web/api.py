@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -12,10 +12,8 @@ from starlette.responses import Response
 
 from crossdock.actors import Actor
 from crossdock.edits import MOST, Edit
-from crossdock.journal.base import Journal, RunFilter, RunRow
-from crossdock.journal.pauses import CONNECTION, FLOW
+from crossdock.journal.base import RunFilter, RunRow
 from crossdock.operations import Operations, UnknownRunError
-from crossdock.pauses import Pausing
 from crossdock.preview import Preview, preview
 from crossdock.runtime import Crossdock
 from crossdock.web import replies, views
@@ -246,127 +244,6 @@ async def resolve_run(runtime: Runtime, by: Operating, run: str, seen: Resolutio
     """The run goes on from there: with what the vendor shows under that id, or by writing again."""
     row = await _operations(runtime, by).resolve(run, seen.leg, seen.exists)
     return _acted(runtime, row, 202)
-
-
-@router.get("/flows", response_model=replies.FlowsReply, summary="The flows in force", responses=answers(401, 403))
-async def list_flows(runtime: Runtime) -> Response:
-    counts = await runtime.journal.counts()
-    items = []
-    for name, compiled in runtime.loaded.flows.items():
-        flow = compiled.flow
-        legs = [{"name": leg.name, "do": leg.do, "enabled": leg.enabled} for leg in flow.legs]
-        runs = counts.get(name, {})
-        known = {"name": name, "when": flow.when, "follow": flow.follow, "plan": compiled.plan_hash}
-        items.append(known | {"legs": legs, "runs": runs, "paused": await paused(runtime.journal, FLOW, name)})
-    return ExactJSON({"items": items, "problems": list(runtime.problems)})
-
-
-@router.post(
-    "/flows/{name}/pause",
-    response_model=replies.PauseReply,
-    summary="Perform no runs of it for now",
-    responses=answers(401, 403, 404, 409),
-)
-async def pause_flow(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
-    """Events are still taken in, and their runs wait; what is at work comes to a rest."""
-    return await _paused(runtime, by, "pause", FLOW, name, reason)
-
-
-@router.post(
-    "/flows/{name}/resume",
-    response_model=replies.PauseReply,
-    summary="Perform its runs again",
-    responses=answers(401, 403, 404, 409),
-)
-async def resume_flow(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
-    return await _paused(runtime, by, "resume", FLOW, name, reason)
-
-
-@router.post(
-    "/connections/{name}/pause",
-    response_model=replies.PauseReply,
-    summary="Do not use it for now",
-    responses=answers(401, 403, 404, 409),
-)
-async def pause_connection(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
-    """Runs that need it wait, and it is not polled; what it tells is still taken in."""
-    return await _paused(runtime, by, "pause", CONNECTION, name, reason)
-
-
-@router.post(
-    "/connections/{name}/resume",
-    response_model=replies.PauseReply,
-    summary="Use it again",
-    responses=answers(401, 403, 404, 409),
-)
-async def resume_connection(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
-    return await _paused(runtime, by, "resume", CONNECTION, name, reason)
-
-
-async def _paused(runtime: Crossdock, by: Actor, what: str, kind: str, name: str, reason: Reason | None) -> Response:
-    await getattr(pausing_of(runtime, by), what)(kind, name, reason.why if reason else None)
-    runtime.runner.wake()
-    return ExactJSON({"kind": kind, "name": name, "paused": await paused(runtime.journal, kind, name)})
-
-
-def pausing_of(runtime: Crossdock, by: Actor) -> Pausing:
-    """What stops and resumes flows and connections for this caller."""
-
-    def known(kind: str) -> Collection[str]:
-        return list(runtime.loaded.flows) if kind == FLOW else runtime.connections.names()
-
-    return Pausing(runtime.journal, by, runtime.now, known)
-
-
-async def paused(journal: Journal, kind: str, name: str) -> dict[str, Any] | None:
-    """Who has stopped it, why and since when; None if nobody has."""
-    found = (one for one in await journal.pauses.all() if (one.kind, one.name) == (kind, name))
-    return next(({"by": one.actor, "why": one.why, "since": one.since} for one in found), None)
-
-
-@router.get(
-    "/connections",
-    response_model=replies.ConnectionsReply,
-    summary="The connections in force",
-    responses=answers(401, 403),
-)
-async def list_connections(runtime: Runtime) -> Response:
-    """`webhooks` is what was registered from here, null for a connection that brings no events.
-
-    It is `{"registered": number, "registered_at": … | null, "last_delivery_at": … | null}`; the last delivery is the
-    newest that came to this process.
-    """
-    return ExactJSON({"items": await described_connections(runtime)})
-
-
-async def described_connections(runtime: Crossdock) -> list[dict[str, Any]]:
-    """All connections as the API shows them."""
-    items: list[dict[str, Any]] = []
-    polls = {poll.connection: poll for poll in await runtime.journal.polls.all()}
-    webhooks = await _webhooks(runtime)
-    for name, connector in runtime.connections.connectors().items():
-        state = await runtime.journal.connection_state(name)
-        shown = {"name": name, "connector": connector, "status": state.status, "reason": state.reason}
-        told = {"since": state.since, "next_try": state.probe_at, "webhooks": webhooks.get(name)}
-        told |= {"paused": await paused(runtime.journal, CONNECTION, name)}
-        items.append(shown | told | {"poll": views.poll(polls[name]) if name in polls else None})
-    for name, stopped in runtime.connections.stopped.items():
-        shown = {"name": name, "connector": stopped.connector, "status": "stopped", "reason": stopped.reason}
-        items.append(shown | {"since": None, "next_try": None, "webhooks": None, "poll": None, "paused": None})
-    return items
-
-
-async def _webhooks(runtime: Crossdock) -> dict[str, dict[str, Any]]:
-    registered = await runtime.journal.hooks.registered()
-    found = {}
-    for name in filter(runtime.connections.brings_events, runtime.connections.names()):
-        known = registered.get(name)
-        found[name] = {
-            "registered": known.number if known else 0,
-            "registered_at": known.at if known else None,
-            "last_delivery_at": runtime.intake.heard.get(name),
-        }
-    return found
 
 
 def _operations(runtime: Crossdock, by: Actor) -> Operations:

@@ -12,11 +12,12 @@ from crossdock import __version__
 from crossdock.runtime import Crossdock
 from crossdock.settings import Settings
 from crossdock.web import (
-    accounts,
     api,
     bulk,
+    connections,
     dashboard,
     figures,
+    flows,
     health,
     interactions,
     people,
@@ -62,7 +63,7 @@ def create_app(settings: Settings | None = None, *, runtime: Crossdock | None = 
         room.install(app)
     app.add_exception_handler(SignInFirstError, _to_sign_in)
     app.add_middleware(SafeHeaders, https=(held.settings.public_url or "").startswith("https://"))
-    ours = (webhooks, interactions, health, api, figures, bulk, people, accounts)
+    ours = (webhooks, interactions, health, api, flows, connections, figures, bulk, people)
     for router in (*(module.router for module in ours), *dashboard.routers()):
         app.include_router(router)
     return app

@@ -191,6 +191,29 @@ class FlowsReply(BaseModel):
     problems: list[str] = Field(description="why the newest routing file was refused")
 
 
+class QuotaReply(BaseModel):
+    """One limit of a vendor's, in its own units."""
+
+    name: str = Field(examples=["daily"])
+    remaining: float = Field(examples=[9870])
+    limit: float | None = Field(examples=[10000])
+    until: datetime | None = Field(description="when it is full again", examples=[_AT])
+
+
+class HeadroomReply(BaseModel):
+    """How far a connection is from its vendor's limits."""
+
+    pause_seconds: float = Field(description="for how long the vendor has asked to be left alone", examples=[0])
+    quotas: list[QuotaReply]
+
+
+class TokenEndsReply(BaseModel):
+    """When the stored tokens end, as far as the vendor tells. An access token is renewed by itself."""
+
+    access: datetime | None = Field(default=None, examples=[_AT])
+    refresh: datetime | None = Field(default=None, examples=[_AT])
+
+
 class ConnectionReply(BaseModel):
     """One connection."""
 
@@ -203,6 +226,8 @@ class ConnectionReply(BaseModel):
     webhooks: dict[str, Any] | None
     poll: dict[str, Any] | None
     paused: PausedReply | None
+    tokens: TokenEndsReply | None
+    headroom: HeadroomReply | None
 
 
 class ConnectionsReply(BaseModel):

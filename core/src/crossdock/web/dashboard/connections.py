@@ -11,16 +11,31 @@ from starlette.responses import Response
 
 from crossdock.journal.pauses import CONNECTION, FLOW
 from crossdock.pauses import PauseError
-from crossdock.web.api import described_connections, pausing_of
+from crossdock.web.connections import checked, described
 from crossdock.web.dashboard.desk import Acting, Desk, Sitting, back
+from crossdock.web.pausing import changed
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/connections")
 async def list_connections(desk: Sitting, refused: str = "") -> Response:
-    found = plain(await described_connections(desk.runtime))
+    found = plain(await described(desk.runtime))
     return await desk.show("connections.html", connections=found, refused=refused[:400], live="/live")
+
+
+@router.post("/connections/{name}/check")
+async def check_connection(desk: Acting, name: str) -> Response:
+    """Ask the vendor now, and say what it answered."""
+    answer = await checked(desk.runtime, name)
+    if answer is None:
+        return await desk.missing(f"There is no connection {name}.")
+    if answer.state != "ok":
+        return back("/connections", refused=f"{name}: {answer.found}" + (f"; {answer.fix}" if answer.fix else ""))
+    if not answer.asked:
+        return back("/connections", said=f"{name}: {answer.found}.")
+    took = answer.took.total_seconds() * 1000
+    return back("/connections", said=f"{name} works: {answer.found}. It answered in {took:.0f} ms.")
 
 
 @router.post("/connections/{name}/pausing")
@@ -36,10 +51,9 @@ async def pause_flow(desk: Acting, name: str, do: Annotated[str, Form()], why: A
 
 
 async def _pausing(desk: Desk, kind: str, name: str, do: str, why: str, place: str) -> Response:
-    pausing = pausing_of(desk.runtime, desk.actor)
+    what = "resume" if do == "resume" else "pause"
     try:
-        await (pausing.resume if do == "resume" else pausing.pause)(kind, name, why.strip() or None)
+        await changed(desk.runtime, desk.actor, what, kind, name, why.strip() or None)
     except PauseError as error:
         return back(place, refused=str(error))
-    desk.runtime.runner.wake()
     return back(place, said=f"{name} {'goes on' if do == 'resume' else 'is paused'}.")

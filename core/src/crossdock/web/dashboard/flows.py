@@ -13,10 +13,10 @@ from crossdock.config.compiled import CompiledFlow
 from crossdock.forecast import Forecast, forecast, records_given
 from crossdock.journal.base import RunFilter, StoredStep
 from crossdock.journal.pauses import FLOW
-from crossdock.web.api import paused
 from crossdock.web.dashboard.desk import Desk, Sitting
 from crossdock.web.dashboard.mappings import sources
 from crossdock.web.dashboard.stages import Stage
+from crossdock.web.pausing import paused
 
 router = APIRouter(include_in_schema=False)
 
@@ -83,7 +83,7 @@ async def _page(
         runs=(await desk.runtime.journal.counts()).get(compiled.flow.name, {}),
         file=desk.runtime.loaded.file,
         line=desk.runtime.loaded.line("flows", compiled.flow.name),
-        paused=await paused(desk.runtime.journal, FLOW, compiled.flow.name),
+        paused=(await paused(desk.runtime.journal)).get((FLOW, compiled.flow.name)),
         refused=desk.request.query_params.get("refused", "")[:400],
     )
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from crossdock.journal.base import Throughput
 from crossdock.journal.figures import Bucket
 from crossdock.web import views
-from crossdock.web.api import described_connections
+from crossdock.web.connections import described
 from crossdock.web.dashboard.charts import TONE_OF_ENDING, Column, bars, durations
 from crossdock.web.dashboard.desk import Desk, Sitting
 
@@ -37,7 +37,7 @@ async def overview(desk: Sitting, span: str = "day") -> Response:
         flows=[_flow(name, found.flows.get(name)) for name in names],
         waiting=plain([views.summary(row) for row in found.oldest]),
         attention=found.need_person,
-        connections=plain(await described_connections(desk.runtime)),
+        connections=plain(await described(desk.runtime)),
         problems=desk.runtime.problems,
         span=span,
         spans=list(_SPANS),

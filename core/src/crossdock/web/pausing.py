@@ -1,0 +1,37 @@
+"""Stopping and resuming flows and connections, for the routes that do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from crossdock.actors import Actor
+from crossdock.journal.base import Journal
+from crossdock.journal.pauses import FLOW
+from crossdock.pauses import Pausing
+from crossdock.runtime import Crossdock
+
+Paused = Mapping[tuple[str, str], dict[str, Any]]
+"""(kind, name) → who has stopped it, why and since when."""
+
+
+def pausing_of(runtime: Crossdock, by: Actor) -> Pausing:
+    """What stops and resumes flows and connections for this caller."""
+
+    def known(kind: str) -> Collection[str]:
+        return list(runtime.loaded.flows) if kind == FLOW else runtime.connections.names()
+
+    return Pausing(runtime.journal, by, runtime.now, known)
+
+
+async def paused(journal: Journal) -> Paused:
+    """All that somebody has stopped."""
+    found = await journal.pauses.all()
+    return {(one.kind, one.name): {"by": one.actor, "why": one.why, "since": one.since} for one in found}
+
+
+async def changed(runtime: Crossdock, by: Actor, what: str, kind: str, name: str, why: str | None) -> dict[str, Any]:
+    """`pause` or `resume` one, and how it stands then. Raises `PauseError`."""
+    await getattr(pausing_of(runtime, by), what)(kind, name, why)
+    runtime.runner.wake()
+    return {"kind": kind, "name": name, "paused": (await paused(runtime.journal)).get((kind, name))}
