@@ -1,71 +1,76 @@
-"""What is read when somebody asks for the metrics: how the installation stands now."""
+"""What is read from the runtime each time that its metrics are asked for."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from crossdock.connections import Connections
-from crossdock.intake import Intake
-from crossdock.journal.base import Journal
-from crossdock.metrics import Gauge, Readings, Registry
+from crossdock.journal.base import Poll
+from crossdock.journal.opening import database_path
+from crossdock.journal.pauses import CONNECTION
+from crossdock.metrics import Gauge, Readings
+from crossdock.readiness import readiness
 from crossdock.state import FINAL
-from crossdock.vault import Vault, VaultError
+from crossdock.vault import VaultError
+
+if TYPE_CHECKING:
+    from crossdock.runtime import Crossdock
 
 STATES = ("active", "down", "paused", "paused_by_person", "stopped")
 
 
-class Gauges:
-    """Reads the journal, the vault and the disk. All label values come from the routing file."""
+def watch(app: Crossdock) -> None:
+    """Add the gauges of a runtime to its registry. All their labels come from the routing file or from the code."""
+    for group in (_Work(app), _Sources(app), _Accounts(app), _Store(app), _Process(app)):
+        for gauge in group.gauges():
+            app.metrics.registry.add(gauge)
 
-    def __init__(
-        self,
-        journal: Journal,
-        connections: Connections,
-        vault: Vault,
-        intake: Intake,
-        database: Path,
-        refused: Callable[[], bool],
-        now: Callable[[], datetime],
-    ) -> None:
-        self._journal = journal
-        self._connections = connections
-        self._vault = vault
-        self._intake = intake
-        self._database = database
-        self._refused = refused
-        self._now = now
 
-    def show_in(self, registry: Registry) -> None:
-        """Add all of them to a page of metrics."""
-        self._add(registry, "queue_depth", "Runs that have not ended", ("flow", "status"), self.queue_depth)
-        self._add(registry, "oldest_due_run_age_seconds", "How long the longest due run waits", (), self.oldest_due)
-        self._add(registry, "needs_person_runs", "Runs that need a person", ("flow",), self.needs_person)
-        told = "1 for the state in which a connection is"
-        self._add(registry, "connection_state", told, ("connection", "state"), self.connection_states)
-        told = "Seconds until the stored access token ends; negative once it has"
-        self._add(registry, "token_expiry_seconds", told, ("connection",), self.token_expiry)
-        told = "Seconds since the newest delivery that came to this process"
-        self._add(registry, "last_delivery_age_seconds", told, ("connection",), self.last_delivery)
-        told = "Seconds since a source was last read to its end"
-        self._add(registry, "last_poll_age_seconds", told, ("connection",), self.last_poll)
-        self._add(registry, "poll_failures", "Failed polls in a row", ("connection",), self.poll_failures)
-        self._add(registry, "alerts_undelivered", "Alerts that have not arrived", ("notifier",), self.undelivered)
-        self._add(registry, "database_bytes", "Size of the database's files", ("file",), self.database)
-        self._add(registry, "disk_free_bytes", "What is free where the database is", (), self.disk_free)
-        told = "1 while the newest routing file is refused and an older one goes on"
-        self._add(registry, "config_refused", told, (), self.config_refused)
-        self._add(registry, "journal_trouble", "1 while the journal takes no writes", (), self.journal_trouble)
+def expect(app: Crossdock) -> None:
+    """Show as 0 what has not happened yet to what is in force, so that a rate sees the first of it."""
+    for name, compiled in app.loaded.flows.items():
+        for ending in FINAL:
+            app.metrics.runs.expect(name, str(ending))
+        for leg in compiled.flow.legs:
+            app.metrics.retries.expect(name, leg.name)
+    for name in app.connections.names():
+        if app.connections.polling(name):
+            app.metrics.polls.expect(name, "failed")
 
-    def _add(
-        self, registry: Registry, name: str, told: str, labels: tuple[str, ...], read: Callable[[], Awaitable[Readings]]
-    ) -> None:
-        registry.add(Gauge(f"crossdock_{name}", told, labels, read=read))
 
-    async def queue_depth(self) -> Readings:
-        counts = await self._journal.counts()
+class _Group:
+    def __init__(self, app: Crossdock) -> None:
+        self._app = app
+
+    def gauges(self) -> Iterable[Gauge]:
+        raise NotImplementedError
+
+    def _age(self, since: datetime) -> float:
+        return max((self._app.now() - since).total_seconds(), 0.0)
+
+
+class _Work(_Group):
+    """Runs and alerts."""
+
+    def gauges(self) -> Iterable[Gauge]:
+        named = "crossdock_queue_depth"
+        yield Gauge(named, "Runs that have not ended", ["flow", "status"], read=self._queue, unit="{run}")
+        named, told = "crossdock_needs_person_runs", "Runs that need a person"
+        yield Gauge(named, told, ["flow"], read=self._needing, unit="{run}")
+        named, told = "crossdock_oldest_due_run_age_seconds", "How long the longest due run waits to be performed"
+        yield Gauge(named, told, read=self._oldest_due)
+        named, told = "crossdock_alerts_undelivered", "Alerts that have not arrived"
+        yield Gauge(named, told, ["notifier"], read=self._alerts, unit="{alert}")
+        named, told = "crossdock_alerts_undelivered_age_seconds", "How long the oldest alert has been on its way"
+        yield Gauge(named, told, ["notifier"], read=self._alerts_age)
+
+    async def _queue(self) -> Readings:
+        counts = await self._app.journal.counts()
         return {
             (flow, status): number
             for flow, by_status in counts.items()
@@ -73,62 +78,162 @@ class Gauges:
             if status not in FINAL
         }
 
-    async def oldest_due(self) -> Readings:
-        since = await self._journal.oldest_due(self._now())
-        return {(): max((self._now() - since).total_seconds(), 0.0) if since else 0.0}
+    async def _needing(self) -> Readings:
+        found = dict.fromkeys(self._app.loaded.flows, 0)
+        found |= {name: flow.need_person for name, flow in (await self._app.journal.overview(0)).flows.items()}
+        return {(name,): number for name, number in found.items()}
 
-    async def needs_person(self) -> Readings:
-        found = await self._journal.overview(0)
-        return {(name,): flow.need_person for name, flow in found.flows.items()}
+    async def _oldest_due(self) -> Readings:
+        since = await self._app.journal.oldest_due(self._app.now())
+        return {(): self._age(since) if since else 0.0}
 
-    async def connection_states(self) -> Readings:
-        by_hand = {one.name for one in await self._journal.pauses.all() if one.kind == "connection"}
+    async def _alerts(self) -> Readings:
+        waiting = dict.fromkeys(self._notifiers(), 0)
+        waiting |= {each.notifier: each.number for each in await self._app.journal.condition.undelivered()}
+        return {(name,): number for name, number in waiting.items()}
+
+    async def _alerts_age(self) -> Readings:
+        ages = dict.fromkeys(self._notifiers(), 0.0)
+        undelivered = await self._app.journal.condition.undelivered()
+        ages |= {each.notifier: self._age(each.oldest) for each in undelivered}
+        return {(name,): age for name, age in ages.items()}
+
+    def _notifiers(self) -> set[str]:
+        return {name for compiled in self._app.loaded.flows.values() for name in compiled.flow.notify}
+
+
+class _Sources(_Group):
+    """What is heard of the vendors, by webhooks and by polls."""
+
+    def gauges(self) -> Iterable[Gauge]:
+        named, told = "crossdock_webhooks_registered", "Webhooks registered at the vendor from here"
+        yield Gauge(named, told, ["connection"], read=self._registered, unit="{webhook}")
+        named, told = "crossdock_last_delivery_timestamp_seconds", "When the newest authentic delivery known here came"
+        yield Gauge(named, told, ["connection"], read=self._heard)
+        named, told = "crossdock_last_poll_timestamp_seconds", "When a source was last read to its end"
+        yield Gauge(named, told, ["connection"], read=self._read)
+        yield Gauge(
+            "crossdock_poll_failures", "Polls that failed in a row", ["connection"], read=self._failures, unit="{poll}"
+        )
+
+    async def _registered(self) -> Readings:
+        registered = await self._app.journal.hooks.registered()
+        return {(name,): registered[name].number for name in self._app.connections.names() if name in registered}
+
+    async def _heard(self) -> Readings:
+        heard, names = self._app.intake.heard, self._app.connections.names()
+        return {(name,): heard[name].timestamp() for name in names if name in heard}
+
+    async def _read(self) -> Readings:
+        return {(poll.connection,): poll.read_at.timestamp() for poll in await self._polls() if poll.read_at}
+
+    async def _failures(self) -> Readings:
+        return {(poll.connection,): poll.failures for poll in await self._polls()}
+
+    async def _polls(self) -> list[Poll]:
+        polls = await self._app.journal.polls.all()
+        return [poll for poll in polls if self._app.connections.polling(poll.connection) is not None]
+
+
+class _Accounts(_Group):
+    """Connections, their tokens and their vendors' limits."""
+
+    def gauges(self) -> Iterable[Gauge]:
+        named, told = "crossdock_connection_state", "1 for the state that a connection's circuit is in"
+        yield Gauge(named, told, ["connection", "state"], read=self._states)
+        named, told = "crossdock_connection_probing", "1 while one run tries whether a connection works again"
+        yield Gauge(named, told, ["connection"], read=self._probing)
+        named, told = "crossdock_connection_pause_seconds", "How long its vendor wants to be left alone, from now"
+        yield Gauge(named, told, ["connection"], read=self._pauses)
+        named, told = "crossdock_token_expiry_timestamp_seconds", "When a stored token ends, as far as the vendor tells"
+        yield Gauge(named, told, ["connection", "token"], read=self._tokens)
+        named, told = "crossdock_quota_remaining", "What is left of one of the vendor's limits, by its newest reply"
+        yield Gauge(named, told, ["connection", "quota"], read=self._remaining)
+        named, told = "crossdock_quota_limit", "One of the vendor's limits, by its newest reply"
+        yield Gauge(named, told, ["connection", "quota"], read=self._limits)
+
+    async def _states(self) -> Readings:
+        now = dict.fromkeys(self._app.connections.names(), "active")
+        now |= {state.name: state.status for state in await self._app.journal.closed_connections()}
+        now |= {one.name: "paused_by_person" for one in await self._app.journal.pauses.all() if one.kind == CONNECTION}
+        now |= dict.fromkeys(self._app.connections.stopped, "stopped")
+        known = {*self._app.connections.names(), *self._app.connections.stopped}
+        return {(name, state): float(state == at) for name, at in now.items() if name in known for state in STATES}
+
+    async def _probing(self) -> Readings:
+        scouts = {state.name: state.scout for state in await self._app.journal.closed_connections()}
+        return {(name,): float(scouts.get(name) is not None) for name in self._app.connections.names()}
+
+    async def _pauses(self) -> Readings:
+        return {(name,): headroom.pause for name, headroom in self._app.connections.headrooms().items()}
+
+    async def _tokens(self) -> Readings:
         found: dict[tuple[str, ...], float] = {}
-        for name in self._connections.names():
-            state = (await self._journal.connection_state(name)).status
-            shown = "paused_by_person" if name in by_hand else state
-            found |= {(name, one): float(one == shown) for one in STATES}
-        for name in self._connections.stopped:
-            found |= {(name, one): float(one == "stopped") for one in STATES}
+        for name in self._app.connections.names():
+            # One connection's tokens that cannot be opened hide no other's; the connection itself says what to do.
+            with contextlib.suppress(VaultError):
+                for token, at in (await self._app.vault.expiries(name)).items():
+                    found[name, token] = at.timestamp()
         return found
 
-    async def token_expiry(self) -> Readings:
-        found: dict[tuple[str, ...], float] = {}
-        for name in self._connections.names():
-            try:
-                token = await self._vault.load(name)
-            except VaultError:
-                # That it cannot be opened is told where it is needed; here it would hide the others.
-                continue
-            if token is not None and token.expires_at is not None:
-                found[name,] = (token.expires_at - self._now()).total_seconds()
-        return found
+    async def _remaining(self) -> Readings:
+        rooms = self._app.connections.headrooms().items()
+        return {(name, quota.name): quota.remaining for name, room in rooms for quota in room.quotas}
 
-    async def last_delivery(self) -> Readings:
-        return {(name,): self._since(at) for name, at in self._intake.heard.items()}
+    async def _limits(self) -> Readings:
+        rooms = self._app.connections.headrooms().items()
+        limits = {(name, quota.name): quota.limit for name, room in rooms for quota in room.quotas}
+        return {labels: limit for labels, limit in limits.items() if limit is not None}
 
-    async def last_poll(self) -> Readings:
-        polls = await self._journal.polls.all()
-        return {(poll.connection,): self._since(poll.read_at) for poll in polls if poll.read_at is not None}
 
-    async def poll_failures(self) -> Readings:
-        return {(poll.connection,): poll.failures for poll in await self._journal.polls.all()}
+class _Store(_Group):
+    """The database's file and the disk that it is on."""
 
-    async def undelivered(self) -> Readings:
-        return {(name,): number for name, number in (await self._journal.undelivered()).items()}
+    def gauges(self) -> Iterable[Gauge]:
+        named, told = "crossdock_database_size_bytes", "Size of the database's files: database and wal"
+        yield Gauge(named, told, ["file"], read=self._size)
+        yield Gauge("crossdock_disk_free_bytes", "Free space where the database is", read=self._free)
+        named, told = "crossdock_last_retention_timestamp_seconds", "When this process last did a round of retention"
+        yield Gauge(named, told, read=self._retention)
 
-    async def database(self) -> Readings:
-        files = {"database": self._database, "wal": self._database.with_name(f"{self._database.name}-wal")}
-        return {(name,): file.stat().st_size for name, file in files.items() if file.exists()}
+    @property
+    def _path(self) -> Path:
+        return database_path(self._app.settings.database_url)
 
-    async def disk_free(self) -> Readings:
-        return {(): shutil.disk_usage(self._database.parent).free}
+    async def _size(self) -> Readings:
+        files = {"database": self._path, "wal": self._path.with_name(f"{self._path.name}-wal")}
+        return await asyncio.to_thread(lambda: {(name,): _bytes(path) for name, path in files.items()})
 
-    async def config_refused(self) -> Readings:
-        return {(): float(self._refused())}
+    async def _free(self) -> Readings:
+        usage = await asyncio.to_thread(shutil.disk_usage, self._path.absolute().parent)
+        return {(): usage.free}
 
-    async def journal_trouble(self) -> Readings:
-        return {(): float(self._journal.trouble is not None)}
+    async def _retention(self) -> Readings:
+        last = self._app.keeper.last
+        return {} if last is None else {(): last.timestamp()}
 
-    def _since(self, at: datetime) -> float:
-        return max((self._now() - at).total_seconds(), 0.0)
+
+class _Process(_Group):
+    """The application itself."""
+
+    def gauges(self) -> Iterable[Gauge]:
+        yield Gauge("crossdock_ready", "1 while the server makes progress, as /readyz says", read=self._ready)
+        named, told = "crossdock_config_refused", "1 while the newest routing file is refused and an older one goes on"
+        yield Gauge(named, told, read=self._refused)
+        yield Gauge("process_start_time_seconds", "When it started, since 1970", read=self._start, otel="")
+
+    async def _ready(self) -> Readings:
+        return {(): float((await readiness(self._app)).ready)}
+
+    async def _refused(self) -> Readings:
+        return {(): float(bool(self._app.problems))}
+
+    async def _start(self) -> Readings:
+        return {(): self._app.begun.timestamp()}
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -86,9 +86,12 @@ class Intake:
                 known = connection if connection in self._connections.names() else "unknown"
                 self._metrics.webhooks.add(known, f"refused_{refused.status}")
                 raise
+            except JournalError:
+                self._metrics.webhooks.add(connection, "refused_503")
+                raise
         if not taken.runs:
             self._tell(trace, connection, begun, 200)
-        self._count(connection, taken)
+        self._metrics.webhooks.add(connection, "taken")
         return taken
 
     def _tell(self, trace: RunTrace, connection: str, begun: datetime, status: int) -> None:
@@ -145,6 +148,7 @@ class Intake:
                 _log.info("%s tells of %s, which no connection here is for", connection, event.account)
                 continue
             told.setdefault(theirs, []).append(event)
+        self.count(connection, "webhook", unrouted=strangers)
         taken = Receiving(unrouted=strangers)
         for name, its in told.items():
             taken = taken.and_(await self.accept(name, its, trace, begun))
@@ -156,11 +160,13 @@ class Intake:
     ) -> Receiving:
         """Store events and the runs that they start, each event once however often it comes."""
         arrivals, unrouted = self.arrivals(connection, events, trace, received_at)
+        self.count(connection, "webhook", unrouted=unrouted)
         if not arrivals:
             return Receiving(unrouted=unrouted)
         reach("intake.verified")
         accepted = await self._journal.accept(connection, arrivals)
         reach("intake.stored")
+        self.count(connection, "webhook", len(arrivals) - accepted.duplicates, accepted.duplicates)
         return Receiving(accepted.runs, accepted.duplicates, unrouted)
 
     def arrivals(
@@ -192,14 +198,11 @@ class Intake:
             trace=trace,
         )
 
-    def _count(self, connection: str, taken: Receiving) -> None:
-        for outcome, number in (
-            ("accepted", len(taken.runs)),
-            ("duplicate", taken.duplicates),
-            ("unrouted", taken.unrouted),
-        ):
+    def count(self, connection: str, via: str, accepted: int = 0, duplicates: int = 0, unrouted: int = 0) -> None:
+        """Count what became of events: they started runs, were known already, or are waited for by no flow."""
+        for outcome, number in (("accepted", accepted), ("duplicate", duplicates), ("unrouted", unrouted)):
             if number:
-                self._metrics.webhooks.add(connection, outcome, amount=number)
+                self._metrics.events.add(connection, via, outcome, amount=number)
 
 
 def _new_event(event: Event, trace: str, received_at: datetime | None, via: str) -> NewEvent:

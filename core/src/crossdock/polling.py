@@ -194,7 +194,7 @@ class Poller:
             reach("poll.stored")
             if not accepted.runs:
                 self._telemetry.tell_root(trace, PastSpan(f"poll {poll.connection}", begun, self._now()))
-            self._count(poll.connection, accepted, unrouted)
+            self._count(poll.connection, len(arrivals), accepted, unrouted)
             await self._tell_missed(poll, page)
             if not page.more:
                 return
@@ -205,11 +205,8 @@ class Poller:
         known = self._known()
         return self._now() - known if known < timedelta(days=36_500) else datetime.min.replace(tzinfo=UTC)
 
-    def _count(self, connection: str, accepted: Accepted, unrouted: int) -> None:
-        outcomes = {"accepted": len(accepted.runs), "duplicate": accepted.duplicates, "unrouted": unrouted}
-        for outcome, number in outcomes.items():
-            if number:
-                self._metrics.polled.add(connection, outcome, amount=number)
+    def _count(self, connection: str, arrivals: int, accepted: Accepted, unrouted: int) -> None:
+        self._intake.count(connection, "poll", arrivals - accepted.duplicates, accepted.duplicates, unrouted)
         self._metrics.polls.add(connection, "read")
         if accepted.runs:
             self._wake()

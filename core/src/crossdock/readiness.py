@@ -1,4 +1,4 @@
-"""Whether a server makes progress: what `/readyz` answers."""
+"""Whether a server makes progress: what `/readyz` answers, and the gauge of the same name."""
 
 from __future__ import annotations
 

@@ -69,6 +69,8 @@ class Keeper:
         self._now = now
         self._sleep = sleep
         self._next = now() + FIRST
+        self.last: datetime | None = None
+        """When this process ended its newest whole round."""
 
     async def expired(self) -> Expired:
         """What a round would take now."""
@@ -90,7 +92,9 @@ class Keeper:
         await journal.hooks.forget(now - UNFINISHED)
         await journal.bulk.forget(payloads_before)
         await journal.people.forget(now - SESSION_IDLE, now - SESSION, now - REFUSED)
-        return Pruned(payloads, runs, events, await journal.give_back(spare))
+        freed = await journal.give_back(spare)
+        self.last = self._now()
+        return Pruned(payloads, runs, events, freed)
 
     async def look(self) -> None:
         """A round, if it is time for one; a journal that fails is tried again at the next."""

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from crossdock_sdk import Connection, Context, Redactor
 from crossdock_sdk.contracts.connection import secrets_of
 
-from crossdock import __version__
+from crossdock import __version__, gauges
 from crossdock.alerts import Links
 from crossdock.bulk import BulkWorker
 from crossdock.calling import Caller
@@ -24,7 +24,6 @@ from crossdock.config.load import Loaded, load
 from crossdock.config.problems import ConfigProblems
 from crossdock.connections import Connections
 from crossdock.courier import Courier
-from crossdock.gauges import Gauges
 from crossdock.handshakes import Handshakes
 from crossdock.ids import owner_id
 from crossdock.indexer import Indexer
@@ -44,8 +43,7 @@ from crossdock.retention import Keeper, remembered
 from crossdock.runners.local import LocalRunner
 from crossdock.settings import Settings
 from crossdock.stepper import Stepper
-from crossdock.telemetry import Telemetry
-from crossdock.telemetry.metering import Metering, wanted
+from crossdock.telemetry import Meters, Telemetry
 from crossdock.tokens import Tokens
 from crossdock.vault import Vault, secret_key
 
@@ -82,11 +80,11 @@ class Crossdock:
         self.redactor.add(*settings.secrets())
         self.telemetry = Telemetry("crossdock", self.redactor, env=env)
         self.metrics = RuntimeMetrics(__version__)
+        self.meters = Meters(self.metrics.registry, "crossdock", self.redactor, clock, env=env)
         self.loaded: Loaded
         self.problems: tuple[str, ...] = ()
         """Why the newest routing file was refused; empty when the one in force is the newest."""
         self.started = False
-        self.metering: Metering | None = None
         self._warned: set[str] = set()
         self._seen: tuple[int, int] | None = None
         self._reloading = asyncio.Lock()
@@ -98,8 +96,7 @@ class Crossdock:
         await self.runner.start()
         await self.poller.start()
         self._spawn(self._bulk_worker().work())
-        if self.metering is not None:
-            self._spawn(self.metering.work())
+        self._spawn(self.meters.run())
         self._spawn(self._retain())
         self._spawn(self.indexer.work())
         if self.settings.watch:
@@ -108,7 +105,7 @@ class Crossdock:
 
     async def assemble(self) -> None:
         """Load the configuration and open the journal, without any work. Raises as `start`."""
-        self._seen = self._stamp()
+        self.begun, self._seen = self.now(), self._stamp()
         loaded = load(self.settings.config, env=self._env, registry=self.registry, lenient=True)
         self.loaded = loaded
         self.journal = open_journal(self.settings.database_url, redact=self.redactor.text, now=self.now)
@@ -176,12 +173,8 @@ class Crossdock:
             wake=self.runner.wake,
             known=lambda: remembered(self.loaded.routing.retention),
         )
-        gauges = Gauges(
-            self.journal, self.connections, self.vault, self.intake, path, lambda: bool(self.problems), self.now
-        )
-        gauges.show_in(self.metrics.registry)
-        if wanted(self._env):
-            self.metering = Metering(self.metrics.registry, __version__, self._env)
+        self.intake.heard |= await self.journal.condition.heard()
+        gauges.watch(self)
         await self._put_in_force(loaded)
         self.indexer = Indexer(self.journal)
         self.keeper = Keeper(self.journal, lambda: self.loaded.routing.retention, self.now)
@@ -202,10 +195,9 @@ class Crossdock:
         await self.presses.stop()
         await self.poller.stop()
         await self.runner.stop(self.settings.grace_period)
+        await self.meters.stop()
         await self.connections.close()
         await self.journal.close()
-        if self.metering is not None:
-            await asyncio.to_thread(self.metering.shutdown)
         await asyncio.to_thread(self.telemetry.shutdown)
 
     async def reload(self) -> tuple[str, ...]:
@@ -246,6 +238,7 @@ class Crossdock:
             _log.error("connection %s is stopped, and the flows that need it wait: %s", name, stopped.reason)
         self.connections.replace(loaded.connections, self.registry, loaded.stopped)
         self.programs.forget()
+        gauges.expect(self)
         await self.stepper.circuits.reloaded(self.connections.names())
 
     def _warn(self, warnings: Sequence[str]) -> None:

@@ -47,12 +47,14 @@ async def test_counters_add_up_by_label() -> None:
     metrics.runs.add("deal-to-invoice", "succeeded")
     metrics.runs.add("deal-to-invoice", "dead", amount=3)
     metrics.retries.add("deal-to-invoice", "invoice")
-    metrics.webhooks.add("crm", "duplicate")
+    metrics.webhooks.add("crm", "refused_401")
+    metrics.events.add("crm", "poll", "duplicate")
     metrics.alerts.add("alerts", "delivered")
     metrics.steps.observe(0.2, "apply", "books", "done")
     page = await metrics.registry.render()
     assert at(page, "crossdock_step_retries_total", flow="deal-to-invoice", leg="invoice") == 1
-    assert at(page, "crossdock_webhooks_total", connection="crm", outcome="duplicate") == 1
+    assert at(page, "crossdock_webhooks_total", connection="crm", outcome="refused_401") == 1
+    assert at(page, "crossdock_events_total", connection="crm", via="poll", outcome="duplicate") == 1
     assert at(page, "crossdock_alerts_total", notifier="alerts", outcome="delivered") == 1
     assert at(page, "crossdock_step_duration_seconds_count", kind="apply", connection="books", outcome="done") == 1
     assert at(page, "crossdock_runs_total", flow="deal-to-invoice", ending="succeeded") == 2
@@ -85,17 +87,41 @@ async def test_gauges_are_read_when_the_page_is_fetched() -> None:
     async def read_depth() -> Readings:
         return depth
 
-    async def read_age() -> Readings:
-        return {(): 12.5}
-
-    metrics = RuntimeMetrics("0")
-    metrics.registry.add(Gauge("crossdock_queue_depth", "h", ["flow", "status"], read=read_depth))
-    metrics.registry.add(Gauge("crossdock_oldest_due_run_age_seconds", "h", read=read_age))
-    assert at(await metrics.registry.render(), "crossdock_queue_depth", flow="f", status="queued") == 2
+    registry = Registry()
+    registry.add(Gauge("g", "h", ["flow", "status"], read=read_depth))
+    assert at(await registry.render(), "g", flow="f", status="queued") == 2
     depth["f", "queued"] = 7
-    page = await metrics.registry.render()
-    assert at(page, "crossdock_queue_depth", flow="f", status="queued") == 7
-    assert at(page, "crossdock_oldest_due_run_age_seconds") == 12.5
+    assert at(await registry.render(), "g", flow="f", status="queued") == 7
+
+
+async def test_an_ending_that_is_expected_is_shown_before_it_comes() -> None:
+    counter = Registry().add(Counter("c_total", "h", ["flow", "ending"]))
+    counter.expect("f", "dead")
+    assert [(point.values, point.value) for point in (await counter.collect()).points] == [(("f", "dead"), 0)]
+    counter.add("f", "dead")
+    counter.expect("f", "dead")
+    assert [point.value for point in (await counter.collect()).points] == [1]
+    with pytest.raises(ValueError, match="labels"):
+        counter.expect("f")
+
+
+@pytest.mark.parametrize(
+    ("name", "otel", "unit"),
+    [
+        ("crossdock_oldest_due_run_age_seconds", "crossdock.oldest_due_run_age", "s"),
+        ("crossdock_database_size_bytes", "crossdock.database_size", "By"),
+        ("crossdock_last_poll_timestamp_seconds", "crossdock.last_poll_timestamp", "s"),
+        ("crossdock_ready", "crossdock.ready", "1"),
+    ],
+)
+def test_a_name_for_opentelemetry_has_a_dot_and_no_unit(name: str, otel: str, unit: str) -> None:
+    async def nothing() -> Readings:
+        return {}
+
+    gauge = Gauge(name, "h", read=nothing)
+    assert (gauge.otel, gauge.unit) == (otel, unit)
+    assert Gauge(name, "h", read=nothing, otel="").otel is None
+    assert Counter("crossdock_runs_total", "h").otel == "crossdock.runs"
 
 
 async def test_a_gauge_that_cannot_be_read_hides_no_other_and_is_counted(

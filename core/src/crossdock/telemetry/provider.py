@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import Sampler
@@ -15,6 +14,7 @@ from opentelemetry.trace import SpanKind
 
 from crossdock.redaction import Scrubber
 from crossdock.telemetry.export import RedactingExporter
+from crossdock.telemetry.resource import resource_of
 from crossdock.telemetry.spans import RuntimeTracerProvider
 
 _SCHEDULE_DELAY_MS = 500
@@ -59,15 +59,6 @@ def make_provider(
     # The SDK's provider is asked for the sampler that the environment names, and makes no spans.
     sampler = TracerProvider(resource=resource, shutdown_on_exit=False, meter_provider=NoOpMeterProvider()).sampler
     return Provider(RuntimeTracerProvider(resource, processor, sampler), processor, sampler)
-
-
-def resource_of(service_name: str, version: str, env: Mapping[str, str]) -> Resource:
-    """What this process calls itself, by the standard variables."""
-    detected = Resource.create({})
-    named = env.get("OTEL_SERVICE_NAME")
-    if named is None and not str(detected.attributes.get("service.name", "")).startswith("unknown_service"):
-        return Resource({"service.version": version}).merge(detected)
-    return detected.merge(Resource({"service.name": named or service_name, "service.version": version}))
 
 
 def _otlp(env: Mapping[str, str]) -> SpanExporter:

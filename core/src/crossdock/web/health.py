@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from crossdock.metrics import CONTENT_TYPE
+from crossdock.exposition import CONTENT_TYPE
 from crossdock.readiness import readiness
 from crossdock.runtime import Crossdock
 from crossdock.web import replies
