@@ -15,7 +15,7 @@ from crossdock.journal.opening import database_path
 from crossdock.journal.pauses import CONNECTION
 from crossdock.metrics import Gauge, Readings
 from crossdock.readiness import readiness
-from crossdock.state import FINAL
+from crossdock.state import FINAL, Status
 from crossdock.vault import VaultError
 
 if TYPE_CHECKING:
@@ -70,13 +70,10 @@ class _Work(_Group):
         yield Gauge(named, told, ["notifier"], read=self._alerts_age)
 
     async def _queue(self) -> Readings:
-        counts = await self._app.journal.counts()
-        return {
-            (flow, status): number
-            for flow, by_status in counts.items()
-            for status, number in by_status.items()
-            if status not in FINAL
-        }
+        found: dict[tuple[str, ...], float] = {(name, Status.QUEUED): 0 for name in self._app.loaded.flows}
+        for flow, by_status in (await self._app.journal.counts()).items():
+            found |= {(flow, status): number for status, number in by_status.items() if status not in FINAL}
+        return found
 
     async def _needing(self) -> Readings:
         found = dict.fromkeys(self._app.loaded.flows, 0)
@@ -118,7 +115,8 @@ class _Sources(_Group):
 
     async def _registered(self) -> Readings:
         registered = await self._app.journal.hooks.registered()
-        return {(name,): registered[name].number for name in self._app.connections.names() if name in registered}
+        names = filter(self._app.connections.brings_events, self._app.connections.names())
+        return {(name,): registered[name].number if name in registered else 0 for name in names}
 
     async def _heard(self) -> Readings:
         heard, names = self._app.intake.heard, self._app.connections.names()

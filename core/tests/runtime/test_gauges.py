@@ -243,6 +243,8 @@ async def test_endings_that_have_not_come_yet_are_0_so_that_the_first_is_seen(ap
     async with app() as runtime:
         assert (await shown(runtime, "crossdock_runs_total"))["f", "dead"] == 0
         assert await shown(runtime, "crossdock_step_retries_total") == {("f", "remark"): 0}
+        assert await shown(runtime, "crossdock_queue_depth") == {("f", "queued"): 0}
+        assert await shown(runtime, "crossdock_webhooks_registered") == {("crm",): 0, ("books",): 0}
 
 
 async def test_otlp_tells_what_the_page_shows(app: Any) -> None:
