@@ -88,7 +88,7 @@ async def test_an_incoming_webhook_can_be_asked_nothing_that_people_would_not_se
 )
 async def test_what_is_left_of_a_vendors_limits_is_what_its_replies_say(connector: str, quotas: dict[str, int]) -> None:
     async with account(connector) as (_, connection, _tokens):
-        assert connection.headroom.quotas == ()
+        assert (connection.headroom.quotas, connection.headroom.told) == ((), bool(quotas))
         await connection.check()
         found = {quota.name: quota for quota in connection.headroom.quotas}
         assert {name: quota.limit for name, quota in found.items()} == quotas

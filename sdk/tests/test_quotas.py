@@ -34,10 +34,16 @@ def test_a_quota_is_known_until_it_is_filled_up_or_nothing_has_been_said_for_an_
     quotas = Quotas(left, lambda: clock[0])
     quotas.note(said(left="7", burst="3"))
     assert {quota.name: quota.remaining for quota in quotas.standing} == {"day": 7, "burst": 3}
+    assert {quota.seen_at for quota in quotas.standing} == {NOW}
     clock[0] = NOW + timedelta(seconds=2)
     assert {quota.name: quota.remaining for quota in quotas.standing} == {"day": 7}
     clock[0] = NOW + STALE
     assert quotas.standing == ()
+
+
+def test_it_is_known_whether_a_vendor_tells_of_its_limits_at_all() -> None:
+    assert Quotas(left, lambda: NOW).told
+    assert not Quotas(None, lambda: NOW).told
 
 
 def test_a_reply_that_says_nothing_usable_leaves_what_is_known() -> None:

@@ -119,7 +119,7 @@ class _Sources(_Group):
         return {(name,): registered[name].number if name in registered else 0 for name in names}
 
     async def _heard(self) -> Readings:
-        heard, names = self._app.intake.heard, self._app.connections.names()
+        heard, names = await self._app.intake.heard(), self._app.connections.names()
         return {(name,): heard[name].timestamp() for name in names if name in heard}
 
     async def _read(self) -> Readings:

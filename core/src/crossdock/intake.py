@@ -66,13 +66,18 @@ class Intake:
         self._journal = journal
         self._connections = connections
         self._handshakes = handshakes
-        self.heard: dict[str, datetime] = {}
+        self._heard: dict[str, datetime] = {}
         """When each connection's newest delivery that was proven authentic came to this process."""
         self._flows = flows
         self._telemetry = telemetry
         self._metrics = metrics
         self._now = now
         self._rng = rng
+
+    async def heard(self) -> dict[str, datetime]:
+        """When each connection was last delivered to: as this process heard, or any if it brought an event."""
+        known = await self._journal.condition.heard()
+        return known | {name: max(at, known.get(name, at)) for name, at in self._heard.items()}
 
     async def receive(self, connection: str, request: WebhookRequest) -> Receiving:
         """Take one delivery in; returns once its runs are on disk. Raises `RefusedError`, `JournalError`."""
@@ -114,7 +119,7 @@ class Intake:
             if handshake is not None:
                 return Receiving(reply=await self._handshakes.agree(connection, request, handshake))
             source.verify(request)
-            self.heard[connection] = begun
+            self._heard[connection] = begun
             events = source.parse(request)
             poll = source.calls_for_poll(request)
             reply = source.acknowledgement(request)

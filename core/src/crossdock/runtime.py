@@ -19,6 +19,7 @@ from crossdock import __version__, gauges
 from crossdock.alerts import Links
 from crossdock.bulk import BulkWorker
 from crossdock.calling import Caller
+from crossdock.checking import Checker
 from crossdock.circuits import Circuits
 from crossdock.config.load import Loaded, load
 from crossdock.config.problems import ConfigProblems
@@ -150,6 +151,7 @@ class Crossdock:
             concurrency=self.settings.concurrency,
             owner=owner,
         )
+        self.checker = Checker(self.journal, self.connections, self.now, self.redactor.text, self.runner.wake)
         self.presses = Presses(
             self.journal,
             self.connections,
@@ -173,7 +175,6 @@ class Crossdock:
             wake=self.runner.wake,
             known=lambda: remembered(self.loaded.routing.retention),
         )
-        self.intake.heard |= await self.journal.condition.heard()
         gauges.watch(self)
         await self._put_in_force(loaded)
         self.indexer = Indexer(self.journal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Depends
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from crossdock.doctor.accounts import Answer, ask
+from crossdock.journal.base import ConnectionState
 from crossdock.journal.pauses import CONNECTION
 from crossdock.runtime import Crossdock
 from crossdock.vault import VaultError
@@ -20,8 +21,8 @@ from crossdock.web.exact import ExactRoute
 from crossdock.web.pausing import changed, paused
 from crossdock.web.problems import ExactJSON, answers
 
-PATIENCE = 20.0
-"""Seconds that a vendor has to answer."""
+_UNKNOWN = ("circuit", "trying", "since", "next_try", "webhooks", "poll", "paused", "tokens", "headroom")
+"""What nobody can say of a connection that cannot be used."""
 
 router = APIRouter(
     prefix="/api/v1/connections",
@@ -38,9 +39,11 @@ router = APIRouter(
 async def list_connections(runtime: Runtime) -> Response:
     """How each one stands; null is what the vendor does not tell, or what a connection does not have.
 
-    `webhooks` is what was registered from here, null for a connection that brings no events; the last delivery is the
-    newest that came to this process. `tokens` are the instants at which the stored ones end. `headroom` is what the
-    newest reply to this process said of the vendor's limits.
+    `circuit` is `closed` (calls go through), `open`, or `half_open` while the run `trying` tries it. `webhooks` is what
+    was registered from here, null for a connection that brings no events; the last delivery is the newest that came to
+    this process or, if it brought an event, to any. `tokens` are the instants at which the stored ones end. `headroom`
+    is what the newest replies to this process said of the vendor's limits, null before the first call; it is not
+    shared between processes.
     """
     return ExactJSON({"items": await described(runtime)})
 
@@ -53,15 +56,16 @@ async def list_connections(runtime: Runtime) -> Response:
     responses=answers(401, 403, 404),
 )
 async def check_connection(runtime: Runtime, _: Operating, name: str) -> Response:
-    """The vendor's cheapest question, which changes nothing.
+    """The vendor's cheapest question, which changes nothing there. Runs that wait for a connection try it at once
+    if it works. An answer is given again for two seconds.
 
     `state` is `ok`, `wrong` or `warning`; `asked` is false where there is no such question; `error` is as in a run;
     `clock_skew_seconds` is how far this machine's clock is ahead of the vendor's, null where that is not known.
     """
-    answer = await checked(runtime, name)
-    if answer is None:
+    found = await runtime.checker.check(name)
+    if found is None:
         raise HTTPException(404, f"no connection is called {name}")
-    return ExactJSON(answer.shown() | {"checked_at": runtime.now()})
+    return ExactJSON(found.answer.shown() | {"checked_at": found.at})
 
 
 @router.post(
@@ -85,13 +89,6 @@ async def resume_connection(runtime: Runtime, by: Operating, name: str, reason: 
     return ExactJSON(await changed(runtime, by, "resume", CONNECTION, name, reason.why if reason else None))
 
 
-async def checked(runtime: Crossdock, name: str) -> Answer | None:
-    """What the vendor says of a connection; None if none is called so."""
-    if name not in runtime.connections.names() and name not in runtime.connections.stopped:
-        return None
-    return await ask(runtime.connections, name, runtime.now, PATIENCE, runtime.redactor.text)
-
-
 async def described(runtime: Crossdock) -> list[dict[str, Any]]:
     """All connections as the API shows them."""
     journal = runtime.journal
@@ -101,14 +98,21 @@ async def described(runtime: Crossdock) -> list[dict[str, Any]]:
     for name, connector in runtime.connections.connectors().items():
         state = await journal.connection_state(name)
         shown: dict[str, Any] = {"name": name, "connector": connector, "status": state.status, "reason": state.reason}
-        shown |= {"since": state.since, "next_try": state.probe_at, "webhooks": webhooks.get(name)}
+        shown |= {"circuit": _circuit(state), "trying": state.scout, "since": state.since, "next_try": state.probe_at}
+        shown |= {"webhooks": webhooks.get(name)}
         shown |= {"poll": polls.get(name), "paused": stopped.get((CONNECTION, name))}
         items.append(shown | {"tokens": await _tokens(runtime, name), "headroom": headrooms.get(name)})
-    unknown = dict.fromkeys(("since", "next_try", "webhooks", "poll", "paused", "tokens", "headroom"))
+    unknown = dict.fromkeys(_UNKNOWN)
     for name, found in runtime.connections.stopped.items():
         known = {"name": name, "connector": found.connector, "status": "stopped", "reason": found.reason}
         items.append(known | unknown)
     return items
+
+
+def _circuit(state: ConnectionState) -> str:
+    if state.status == "active":
+        return "closed"
+    return "open" if state.scout is None else "half_open"
 
 
 async def _tokens(runtime: Crossdock, name: str) -> dict[str, datetime] | None:
@@ -120,26 +124,20 @@ async def _tokens(runtime: Crossdock, name: str) -> dict[str, datetime] | None:
 
 
 def _headrooms(runtime: Crossdock) -> dict[str, dict[str, Any]]:
-    """Of the connections whose vendor has told anything yet."""
-    found = {}
-    for name, headroom in runtime.connections.headrooms().items():
-        quotas = [
-            {"name": one.name, "remaining": one.remaining, "limit": one.limit, "until": one.until}
-            for one in headroom.quotas
-        ]
-        if quotas or headroom.pause:
-            found[name] = {"pause_seconds": round(headroom.pause, 1), "quotas": quotas}
-    return found
+    return {
+        name: {"told": room.told, "pause_seconds": round(room.pause, 1), "quotas": [asdict(one) for one in room.quotas]}
+        for name, room in runtime.connections.headrooms().items()
+    }
 
 
 async def _webhooks(runtime: Crossdock) -> dict[str, dict[str, Any]]:
-    registered = await runtime.journal.hooks.registered()
+    registered, heard = await runtime.journal.hooks.registered(), await runtime.intake.heard()
     found = {}
     for name in filter(runtime.connections.brings_events, runtime.connections.names()):
         known = registered.get(name)
         found[name] = {
             "registered": known.number if known else 0,
             "registered_at": known.at if known else None,
-            "last_delivery_at": runtime.intake.heard.get(name),
+            "last_delivery_at": heard.get(name),
         }
     return found

@@ -198,11 +198,13 @@ class QuotaReply(BaseModel):
     remaining: float = Field(examples=[9870])
     limit: float | None = Field(examples=[10000])
     until: datetime | None = Field(description="when it is full again", examples=[_AT])
+    seen_at: datetime | None = Field(description="when the vendor said so", examples=[_AT])
 
 
 class HeadroomReply(BaseModel):
-    """How far a connection is from its vendor's limits."""
+    """How far a connection is from its vendor's limits, as far as this process has been told."""
 
+    told: bool = Field(description="whether the vendor's replies tell of its limits at all")
     pause_seconds: float = Field(description="for how long the vendor has asked to be left alone", examples=[0])
     quotas: list[QuotaReply]
 
@@ -221,6 +223,8 @@ class ConnectionReply(BaseModel):
     connector: str = Field(examples=["quickbooks"])
     status: str = Field(description="active, paused, down or stopped", examples=["active"])
     reason: str | None
+    circuit: str | None = Field(description="closed, open or half_open; null if it is stopped", examples=["closed"])
+    trying: str | None = Field(description="the run that tries it now")
     since: datetime | None
     next_try: datetime | None
     webhooks: dict[str, Any] | None

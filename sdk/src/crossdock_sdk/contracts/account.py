@@ -26,6 +26,8 @@ class Quota:
     limit: float | None = None
     until: datetime | None = None
     """When it is filled up again, if the vendor says so; it tells nothing from then on."""
+    seen_at: datetime | None = None
+    """When that reply came; `ApiClient` fills it in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +37,5 @@ class Headroom:
     quotas: tuple[Quota, ...] = ()
     pause: float = 0.0
     """Seconds for which the vendor has asked to be left alone, from now."""
+    told: bool = False
+    """Whether the vendor's replies tell of its limits at all, though perhaps none has yet."""

@@ -127,7 +127,7 @@ class ApiClient:
     @property
     def headroom(self) -> Headroom:
         """How far the calls are from the vendor's limits, as far as its replies have told."""
-        return Headroom(self._quotas.standing, self._limited.pause)
+        return Headroom(self._quotas.standing, self._limited.pause, self._quotas.told)
 
     async def close(self) -> None:
         """Close all sockets; a later request raises `TransientError`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from crossdock_sdk.contracts.account import Quota
@@ -22,6 +23,11 @@ class Quotas:
         self._now = now
         self._known: dict[str, tuple[Quota, datetime]] = {}
 
+    @property
+    def told(self) -> bool:
+        """Whether replies are read for them."""
+        return self._read is not None
+
     def note(self, reply: Reply) -> None:
         """Take in what a reply says."""
         if self._read is None:
@@ -31,7 +37,7 @@ class Quotas:
             told = tuple(self._read(reply))
         except (ArithmeticError, LookupError, TypeError, ValueError):
             return
-        self._known |= {quota.name: (quota, now) for quota in told}
+        self._known |= {quota.name: (replace(quota, seen_at=now), now) for quota in told}
 
     @property
     def standing(self) -> tuple[Quota, ...]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import quote
 
-from crossdock_sdk.jsonio import plain
 from fastapi import APIRouter, Form
 from starlette.responses import Response
 
 from crossdock.journal.pauses import CONNECTION, FLOW
 from crossdock.pauses import PauseError
-from crossdock.web.connections import checked, described
+from crossdock.web.connections import described
 from crossdock.web.dashboard.desk import Acting, Desk, Sitting, back
+from crossdock.web.dashboard.vitals import vitals
 from crossdock.web.pausing import changed
 
 router = APIRouter(include_in_schema=False)
@@ -20,16 +20,18 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/connections")
 async def list_connections(desk: Sitting, refused: str = "") -> Response:
-    found = plain(await described(desk.runtime))
+    now = desk.runtime.now()
+    found = [one | {"vitals": vitals(one, now)} for one in await described(desk.runtime)]
     return await desk.show("connections.html", connections=found, refused=refused[:400], live="/live")
 
 
 @router.post("/connections/{name}/check")
 async def check_connection(desk: Acting, name: str) -> Response:
     """Ask the vendor now, and say what it answered."""
-    answer = await checked(desk.runtime, name)
-    if answer is None:
+    found = await desk.runtime.checker.check(name)
+    if found is None:
         return await desk.missing(f"There is no connection {name}.")
+    answer = found.answer
     if answer.state != "ok":
         return back("/connections", refused=f"{name}: {answer.found}" + (f"; {answer.fix}" if answer.fix else ""))
     if not answer.asked:

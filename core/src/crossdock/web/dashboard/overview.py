@@ -15,6 +15,7 @@ from crossdock.web import views
 from crossdock.web.connections import described
 from crossdock.web.dashboard.charts import TONE_OF_ENDING, Column, bars, durations
 from crossdock.web.dashboard.desk import Desk, Sitting
+from crossdock.web.dashboard.vitals import least, token
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,7 +38,7 @@ async def overview(desk: Sitting, span: str = "day") -> Response:
         flows=[_flow(name, found.flows.get(name)) for name in names],
         waiting=plain([views.summary(row) for row in found.oldest]),
         attention=found.need_person,
-        connections=plain(await described(desk.runtime)),
+        connections=[_connection(one, desk.runtime.now()) for one in await described(desk.runtime)],
         problems=desk.runtime.problems,
         span=span,
         spans=list(_SPANS),
@@ -68,6 +69,10 @@ def _column(bucket: Bucket, shown: str) -> Column:
 
 def _label(at: datetime, shown: str) -> str:
     return at.strftime(shown)
+
+
+def _connection(one: dict[str, Any], now: datetime) -> dict[str, Any]:
+    return one | {"token": token(one, now), "least": least(one)}
 
 
 def _flow(name: str, figures: Any) -> dict[str, Any]:

@@ -84,11 +84,19 @@ def badge(status: str) -> Markup:
 
 def instant(value: datetime | str | None, *, date: bool = False) -> Markup:
     """An instant, in UTC until the reader's browser says its zone. `date`: with the date, also today's."""
+    return _time(value, Markup(' data-date="1"') if date else Markup(""))
+
+
+def left(value: datetime | None) -> Markup:
+    """An instant as its distance from now, such as `in 47 minutes`; without scripts the instant itself."""
+    return _time(value, Markup(' data-left="1"'))
+
+
+def _time(value: datetime | str | None, more: Markup) -> Markup:
     if value is None:
         return Markup("–")
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
     at = at.astimezone(UTC)
-    more = Markup(' data-date="1"') if date else Markup("")
     stamp = at.isoformat(timespec="milliseconds")
     return Markup('<time datetime="{}"{}>{} UTC</time>').format(stamp, more, at.strftime("%Y-%m-%d %H:%M:%S"))
 

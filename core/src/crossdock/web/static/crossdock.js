@@ -7,12 +7,26 @@
 
   // --- instants in the reader's own time zone ------------------------------------------------------------------
 
+  const SIZES = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+  const distance = new Intl.RelativeTimeFormat("en");
+
+  const left = (at) => {
+    const seconds = Math.round((at - Date.now()) / 1000);
+    const [unit, size] = SIZES.find(([, length]) => Math.abs(seconds) >= 2 * length) || SIZES[3];
+    return distance.format(Math.trunc(seconds / size), unit);
+  };
+
   const instants = (within) => {
     for (const time of within.querySelectorAll("time[datetime]")) {
       const at = new Date(time.dateTime);
       if (Number.isNaN(at.getTime())) continue;
       const today = at.toDateString() === new Date().toDateString();
       const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+      if (time.dataset.left) {
+        time.textContent = left(at);
+        time.title = at.toLocaleString();
+        continue;
+      }
       const text = today && !time.dataset.date
         ? at.toLocaleTimeString([], clock)
         : at.toLocaleString([], { year: "numeric", month: "short", day: "numeric", ...clock });
@@ -230,6 +244,7 @@
   });
 
   instants(document);
+  setInterval(() => instants(document), 15000);
   wire(document);
   picked();
   listen();
