@@ -77,7 +77,7 @@ def test_when_it_was_heard_and_read_and_where_its_cursor_stands() -> None:
     poll = {"read_at": None, "next": NOW, "reading": True, "failures": 0, "reason": None, "from": NOW}
     told = words(webhooks=hooks | {"last_delivery_at": NOW}, poll=poll)
     assert told["Webhooks"] == ("last seen @; 2 registered from here", "idle")
-    assert (told["Last poll"][0], told["Cursor"][0]) == ("not read yet", "begins @; being read now")
+    assert (told["Last poll"][0], told["Cursor"][0]) == ("not read yet", "begins with what happened @; being read now")
     told = words(poll=poll | {"read_at": NOW, "reading": False, "failures": 3, "reason": "<b>no</b>"})
     assert told["Last poll"][0] == "read to its end @"
     assert told["Cursor"][0] == "stands where it was @; next poll @"

@@ -123,7 +123,7 @@ def _read(one: Mapping[str, Any]) -> Iterator[Vital]:
         return
     read = Markup("read to its end {}").format(left(poll["read_at"])) if poll["read_at"] else Markup("not read yet")
     yield Vital("Last poll", read)
-    stands = Markup("stands where it was {}") if poll["read_at"] else Markup("begins {}")
+    stands = Markup("stands where it was {}") if poll["read_at"] else Markup("begins with what happened {}")
     after = Markup("being read now") if poll["reading"] else Markup("next poll {}").format(left(poll["next"]))
     yield Vital("Cursor", Markup("{}; {}").format(stands.format(left(poll["read_at"] or poll["from"])), after))
     if poll["failures"]:
