@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 
+from crossdock_sdk.contracts.account import Quota
+
 from crossdock.connections import Connections
 from crossdock.intake import Intake
 from crossdock.journal.base import Journal
@@ -47,6 +49,10 @@ class Gauges:
         self._add(registry, "connection_state", told, ("connection", "state"), self.connection_states)
         told = "Seconds until the stored access token ends; negative once it has"
         self._add(registry, "token_expiry_seconds", told, ("connection",), self.token_expiry)
+        told = "What the newest reply to this process said is left of a vendor's limit"
+        self._add(registry, "quota_remaining", told, ("connection", "quota"), self.quota_remaining)
+        told = "What that limit is"
+        self._add(registry, "quota_limit", told, ("connection", "quota"), self.quota_limit)
         told = "Seconds since the newest delivery that came to this process"
         self._add(registry, "last_delivery_age_seconds", told, ("connection",), self.last_delivery)
         told = "Seconds since a source was last read to its end"
@@ -104,6 +110,16 @@ class Gauges:
                 found[name,] = (token.expires_at - self._now()).total_seconds()
         return found
 
+    async def quota_remaining(self) -> Readings:
+        return {labels: quota.remaining for labels, quota in self._quotas()}
+
+    async def quota_limit(self) -> Readings:
+        return {labels: quota.limit for labels, quota in self._quotas() if quota.limit is not None}
+
+    def _quotas(self) -> list[tuple[tuple[str, str], Quota]]:
+        found = self._connections.headrooms().items()
+        return [((name, quota.name), quota) for name, headroom in found for quota in headroom.quotas]
+
     async def last_delivery(self) -> Readings:
         return {(name,): self._since(at) for name, at in self._intake.heard.items()}
 
@@ -115,7 +131,7 @@ class Gauges:
         return {(poll.connection,): poll.failures for poll in await self._journal.polls.all()}
 
     async def undelivered(self) -> Readings:
-        return {(name,): number for name, number in (await self._journal.undelivered()).items()}
+        return {(one.notifier,): one.number for one in await self._journal.condition.undelivered()}
 
     async def database(self) -> Readings:
         files = {"database": self._database, "wal": self._database.with_name(f"{self._database.name}-wal")}

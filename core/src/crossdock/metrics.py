@@ -196,7 +196,9 @@ class RuntimeMetrics:
             Histogram("crossdock_step_duration_seconds", "Time of one step", ["kind", "connection", "outcome"])
         )
         self.retries = add(Counter("crossdock_step_retries_total", "Steps put off to a later try", ["flow", "leg"]))
-        self.webhooks = add(Counter("crossdock_webhooks_total", "Deliveries by outcome", ["connection", "outcome"]))
+        self.webhooks = add(
+            Counter("crossdock_webhooks_total", "Events by webhook; refused deliveries", ["connection", "outcome"])
+        )
         self.polls = add(Counter("crossdock_polls_total", "Pages of polls", ["connection", "outcome"]))
         self.polled = add(Counter("crossdock_polled_events_total", "Events by polls", ["connection", "outcome"]))
         self.alerts = add(Counter("crossdock_alerts_total", "Tries to deliver an alert", ["notifier", "outcome"]))

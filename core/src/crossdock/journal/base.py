@@ -292,10 +292,6 @@ class Journal(Protocol):
         """Runs that wait for their turn, or for a lock, behind a run that is held or in doubt."""
         ...
 
-    async def undelivered(self) -> dict[str, int]:
-        """How many alerts have not arrived, by notifier."""
-        ...
-
     async def approved(self, flow: str) -> int:
         """How many runs of a flow a person has said yes to, replays of one run counted once."""
         ...

@@ -72,10 +72,6 @@ def event(db: sqlite3.Connection, seq: int) -> StoredEvent | None:
     return None if row is None else stored_event(row)
 
 
-def undelivered(db: sqlite3.Connection) -> dict[str, int]:
-    return {row["notifier"]: row["number"] for row in db.execute(_SQL["undelivered"]).fetchall()}
-
-
 def approved(db: sqlite3.Connection, flow: str) -> int:
     return int(db.execute(_SQL["approved"], (flow,)).fetchone()[0])
 

@@ -356,9 +356,6 @@ class SqliteJournal:
         dead = [owner for owner in await self._read(reading.owners) if not owner_alive(owner)]
         return await self._write(partial(performing.expire_owners, owners=dead)) if dead else 0
 
-    async def undelivered(self) -> dict[str, int]:
-        return await self._read(reading.undelivered)
-
     async def approved(self, flow: str) -> int:
         return await self._read(reading.approved, flow)
 

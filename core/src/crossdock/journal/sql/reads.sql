@@ -110,6 +110,3 @@ SELECT ciphertext, version FROM tokens WHERE name = ?;
 
 -- name: approved
 SELECT COUNT(*) FROM approvals WHERE flow = ?;
-
--- name: undelivered
-SELECT COALESCE(notifier, '') AS notifier, COUNT(*) AS number FROM alerts WHERE due_at IS NOT NULL GROUP BY 1;
