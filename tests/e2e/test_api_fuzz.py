@@ -23,8 +23,8 @@ async def asked(firm: Any, folder: Path, run: str) -> str:
     config.write_text("[parameters]\n" + "".join(f'"path.{name}" = "{value}"\n' for name, value in known.items()))
     command = [f"--config-file={config}", "--no-color", "run", f"{firm.server.url}/openapi.json"]
     command += [f"--url={firm.server.url}", f"--header=Authorization: Bearer {made.json()['token']}"]
-    command += [f"--checks={CHECKS}", f"--max-examples={EXAMPLES}", "--generation-database=none"]
-    command += ["--generation-deterministic"] if "CI" in os.environ else []
+    command += [f"--checks={CHECKS}", f"--max-examples={EXAMPLES}"]
+    command += ["--generation-deterministic" if "CI" in os.environ else "--generation-database=none"]
     cli = str(Path(sys.executable).with_name("st"))
     process = await asyncio.create_subprocess_exec(
         cli, *command, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
