@@ -382,7 +382,7 @@ class ProspectReply(BaseModel):
     fit: int = Field(examples=[200])
     left_out: dict[str, int] = Field(examples=[{"dead: replayed or dismissed already": 3}])
     first: list[RunSummary]
-    partial: bool = Field(description="there are more than one job takes")
+    partial: bool = Field(description="there are more than the job would take")
 
 
 class HealthReply(BaseModel):
