@@ -8,6 +8,7 @@
 #   make reliability     the tests of crashes, cuts, outages and several processes at their full size: twenty minutes
 #   make bench           what it takes and how quick it is, in short; bench/README.md says what is measured
 #   make record          the recorded replies in tests/cassettes anew; tests/cassettes/README.md says against what
+#   make docs        the documentation as a site, in site/; make docs ARGS=serve shows it while it is written
 #   make screenshots     the pictures in docs/images anew; needs Chromium
 #   make check           style, types, import rules
 #   make fmt             format, and fix what can be fixed
@@ -23,7 +24,7 @@ DEV_TOOLS := import tomllib; print("\n".join(tomllib.load(open("pyproject.toml",
 OLD_ENOUGH := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test crash mutants kill chaos reliability bench record screenshots check fmt
+.PHONY: help install demo test crash mutants kill chaos reliability bench record docs screenshots check fmt
 SEEDS ?= 1000
 # Most tests of whole servers wait for something half of the time.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
@@ -62,6 +63,9 @@ bench: $(VENV)/.dev
 
 record: $(VENV)/.dev
 	CROSSDOCK_RECORD=1 $(BIN)/python -m pytest tests/test_cassettes.py $(ARGS)
+
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs $(or $(ARGS),build --strict --quiet)
 
 screenshots: $(VENV)/.dev
 	PYTHONPATH=tests/support $(BIN)/python tests/support/screenshots.py

@@ -1,6 +1,6 @@
 """Runs the benches and writes down what they measured, with what was aimed at beside it.
 
-    python bench/results.py [intake flow journal growth pages start] [--short] [--out FILE] [--peers FILE]
+    python bench/results.py [intake flow journal growth pages dashboard start] [--short] [--out FILE] [--peers FILE]
 
 Without names all of them run, one after the other. The full run takes about fifteen minutes and writes
 `bench/RESULTS.md`; `--short` takes about three, stops growing at 100,000 runs, and prints. What peers did is
@@ -124,6 +124,18 @@ def pages(found: Json) -> list[Row]:
     return [*rows, Row(f"{at}: p99 of the slowest", worst, "ms")]
 
 
+def dashboard(found: Json) -> list[Row]:
+    at = f"{found['runs']:,} runs"
+    rows = [Row(f"{at}: {name}", times["median_ms"], "ms", aim=100) for name, times in found["pages"].items()]
+    live = found["live"]
+    rows.append(Row("live: runs delivered and performed", live["delivered_s"], "/s"))
+    rows.append(
+        Row("live: from a delivery's answer to the list that shows its run, median", live["seen_after_ms"], "ms")
+    )
+    rows.append(Row("live: the same, at most", live["seen_after_worst_ms"], "ms"))
+    return [*rows, Row("live: the list, median", live["list_ms"], "ms", aim=100)]
+
+
 def start(found: Json) -> list[Row]:
     return [
         Row("`crossdock --version`, CPU", found["version_cpu_ms"], "ms", aim=150),
@@ -149,6 +161,7 @@ BENCHES = {
     "flow": Bench("What durability costs a flow", ["--rounds", "5"], ["--flows", "500", "--latency-ms", "0"], flow),
     "journal": Bench("Group commit", ["--seconds", "3"], ["--seconds", "1"], journal),
     "growth": Bench("Growth", ["--rounds", "5"], ["--sizes", "1000,100000", "--flows", "300"], growth),
+    "dashboard": Bench("The dashboard", ["--rounds", "30"], ["--runs", "100000", "--rounds", "10"], dashboard),
     "pages": Bench("Lists and figures", ["--rounds", "50"], ["--runs", "100000", "--rounds", "20"], pages),
     "start": Bench("Start", ["--rounds", "10"], ["--rounds", "5"], start),
 }

@@ -10,10 +10,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from crossdock import legs, origins, presses, recorder, saga, state
 from crossdock.journal import hooks, statements, store
 from crossdock_sdk.redaction import Redactor
@@ -93,7 +94,7 @@ def _no_wait_for_the_origin() -> None:
 
     async def newest(self: Any, job: Any, about: Any) -> Any:
         row = await real(self, job, about)
-        return replace(row, ended_at=row.ended_at or self.now()) if row else None
+        return msgspec.structs.replace(row, ended_at=row.ended_at or self.now()) if row else None
 
     origins.Origins._newest = newest  # type: ignore[method-assign]
 

@@ -60,7 +60,7 @@ class Prospect:
     left_out: dict[str, int]
     first: tuple[RunRow, ...]
     partial: bool
-    """There are more runs than one job takes."""
+    """There are more runs than the job would take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +133,13 @@ class Bulk:
             raise BulkError(f"{wish.action} is nothing to do to many; there are {', '.join(ACTIONS)}")
         if wish.edits and wish.action != "replay":
             raise BulkError("edits go with a replay")
-        most = min(wish.cap, MOST)
+        cap = min(wish.cap, MOST)
         if wish.runs:
-            found = [row for name in wish.runs[:most] if (row := await self.journal.run(name)) is not None]
-            return found, len(wish.runs) > most
+            found = [row for name in wish.runs[:cap] if (row := await self.journal.run(name)) is not None]
+            return found, len(wish.runs) > cap
         rows: list[RunRow] = []
         cursor: str | None = None
-        while len(rows) <= most:
+        while len(rows) <= MOST:
             page = await self.journal.runs(wish.wanted, limit=_PAGE, cursor=cursor)
             rows += page.items
             cursor = page.next_cursor
@@ -147,7 +147,7 @@ class Bulk:
                 break
         # The oldest have waited longest.
         rows.reverse()
-        return rows[:most], len(rows) > most
+        return rows[:cap], len(rows) > cap
 
 
 def _unfit(action: str, row: RunRow) -> str | None:

@@ -113,7 +113,11 @@ def forecast(
 
 def _forecast(flow: CompiledFlow, spec: EventSpec, run: Run) -> Forecast:
     known = Known(flow, spec)
-    scope = known.records(run)
+    try:
+        scope = known.records(run)
+    except PlanError as error:
+        off = tuple(LegForecast(leg.name, leg.do, enabled=leg.enabled) for leg in flow.flow.legs)
+        return Forecast(flow.flow.name, off, (), (), str(error), flow.flow.follow)
     left = tuple(unmapped(scope, spec.records, flow.reads, flow.flow.ignore))
     legs = tuple(_leg(flow, leg.name, scope, run) for leg in flow.flow.legs)
     checks = tuple(_check(check, scope) for check in flow.checks)

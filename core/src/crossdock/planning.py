@@ -62,11 +62,20 @@ class Planned:
 
 def restore(records: Mapping[str, Any], spec: EventSpec) -> Scope:
     """Records from the journal's JSON, with dates and instants as such again. Raises `PlanError`."""
-    try:
-        return {name: spec.records[name].model_validate(body).model_dump() for name, body in records.items()}
-    except (ValidationError, KeyError) as error:
-        told = "the records were read by another version of the connector; replay the run to read them anew"
-        raise PlanError(f"{told} ({type(error).__name__})") from None
+    restored: Scope = {}
+    for name, body in records.items():
+        try:
+            restored[name] = spec.records[name].model_validate(body).model_dump()
+        except KeyError:
+            told = f"there is no record {name} any more: another version of the connector read it"
+            raise PlanError(f"{told}; replay the run to read it anew") from None
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(map(str, (name, *first["loc"])))
+            told = f"{field} is {_shown(first['input'])}: {first['msg'].removeprefix('Value error, ')}"
+            advice = "it was edited so, or read by another version of the connector; correct it, or have it read anew"
+            raise PlanError(f"{told}; {advice}", field=field) from None
+    return restored
 
 
 class Known:

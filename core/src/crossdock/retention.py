@@ -77,14 +77,17 @@ class Keeper:
         now, policy = self._now(), self._policy()
         return await self._journal.expired(now - policy.payloads, now - policy.runs)
 
-    async def round(self, *, spare: float = SPARE) -> Pruned:
-        """Take all there is to take, in small steps. Raises `JournalError`."""
+    async def round(self, *, spare: float = SPARE, taken: Callable[[int], object] = lambda _: None) -> Pruned:
+        """Take all there is to take, in small steps. Raises `JournalError`.
+
+        `taken` is called with the number of payloads and runs of each step, which add up to what `expired` said.
+        """
         now, policy = self._now(), self._policy()
         payloads_before, runs_before = now - policy.payloads, now - policy.runs
         journal = self._journal
-        payloads = await self._all(lambda: journal.empty(payloads_before, BATCH))
+        payloads = await self._all(lambda: journal.empty(payloads_before, BATCH), taken)
         await self._all(lambda: journal.empty_events(payloads_before, EVENTS))
-        runs = await self._all(lambda: journal.prune(runs_before, BATCH))
+        runs = await self._all(lambda: journal.prune(runs_before, BATCH), taken)
         events = await self._all(lambda: journal.forget_events(min(runs_before, now - KNOWN), EVENTS))
         await journal.forget_alerts(payloads_before)
         await journal.talks.forget(payloads_before, now)
@@ -115,9 +118,10 @@ class Keeper:
                 pruned.bytes,
             )
 
-    async def _all(self, batch: Callable[[], Awaitable[int]]) -> int:
+    async def _all(self, batch: Callable[[], Awaitable[int]], taken: Callable[[int], object] = lambda _: None) -> int:
         total = 0
-        while taken := await batch():
-            total += taken
+        while number := await batch():
+            total += number
+            taken(number)
             await self._sleep(BREATH)
         return total

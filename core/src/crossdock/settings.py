@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from datetime import timedelta
@@ -29,6 +30,11 @@ class Settings(BaseModel):
     )
     admin_token: SecretStr | None = Field(default=None, description="opens the API: Authorization: Bearer …")
     public_url: str | None = Field(default=None, description="how people and vendors reach this server")
+    trusted_proxies: str = Field(
+        default="",
+        description="addresses or networks, comma separated, whose X-Forwarded-For is believed: 127.0.0.1 for a proxy"
+        " on this machine",
+    )
     concurrency: int = Field(default=32, ge=1, le=1000, description="runs performed at once")
     max_body: int = Field(default=1_048_576, ge=1024, description="largest webhook body taken, in bytes")
     grace: float = Field(default=25, ge=0, le=600, description="seconds that steps in hand have to finish at a stop")
@@ -42,8 +48,12 @@ class Settings(BaseModel):
         description="seconds that a run is a process's own after a sign of life; longer than step_timeout",
     )
     watch: float = Field(default=1, ge=0, le=3600, description="seconds between looks at the routing file; 0: never")
-    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    log_format: str = Field(default="json", pattern="^(json|text)$")
+    log_level: str = Field(
+        default="INFO",
+        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+        description="what is logged: DEBUG, INFO, WARNING or ERROR",
+    )
+    log_format: str = Field(default="json", pattern="^(json|text)$", description="json, a line for each event; or text")
 
     @field_validator("lease")
     @classmethod
@@ -51,6 +61,13 @@ class Settings(BaseModel):
         if lease <= info.data.get("step_timeout", 0):
             raise ValueError("must be longer than the step timeout, or two processes could be at one step")
         return lease
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, given: str) -> str:
+        for one in filter(None, map(str.strip, given.split(","))):
+            ipaddress.ip_network(one, strict=False)
+        return given
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
@@ -69,6 +86,12 @@ class Settings(BaseModel):
         given = [secret.get_secret_value() for secret in (self.secret_key, self.admin_token) if secret is not None]
         # The vault's key may be several, newest first.
         return (*given, *(part for secret in given for part in secret.split(",")))
+
+    @property
+    def proxies(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """`trusted_proxies` as networks."""
+        named = filter(None, map(str.strip, self.trusted_proxies.split(",")))
+        return tuple(ipaddress.ip_network(one, strict=False) for one in named)
 
     @property
     def grace_period(self) -> timedelta:

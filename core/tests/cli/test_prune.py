@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from crossdock.cli import prune
 from crossdock.config.load import load
 from crossdock.journal.base import Checkpoint, NewEvent, NewRun, RunUpdate
 from crossdock.journal.opening import open_journal
@@ -105,3 +107,18 @@ def test_without_a_journal_none_is_made(cross: Callable[..., Any], home: Path, m
     monkeypatch.setenv("CROSSDOCK_DATABASE_URL", "sqlite:///other.db")
     assert cross("prune").code == 2
     assert not (home / "other.db").exists()
+
+
+def test_long_work_says_how_far_it_is(cross: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[Any] = []
+    steps: list[int] = []
+
+    @contextlib.contextmanager
+    def told(*what: Any, quiet: bool) -> Iterator[Callable[[int], None]]:
+        said.append((*what, quiet))
+        yield steps.append
+
+    monkeypatch.setattr(prune, "progress", told)
+    assert cross("prune").code == 0
+    assert said == [("pruning", 3, False)]
+    assert (len(steps), sum(steps)) == (2, 3)

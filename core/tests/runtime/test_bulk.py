@@ -64,6 +64,17 @@ async def test_all_that_match_are_replayed_once_each(house: Callable[..., Any], 
         await assert_nothing_lost(h.app.journal, {"v": Stall(vendor)}, failing={"v"})
 
 
+async def test_of_more_than_it_may_take_a_job_takes_the_oldest(
+    house: Callable[..., Any], vendor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many pages of the list are newer."""
+    monkeypatch.setattr("crossdock.bulk._PAGE", 2)
+    async with house({"a": leg("key.create")}) as h:
+        runs = await failed(h, vendor, 7)
+        found = await bulk_of(h).prospect(wish(cap=2))
+        assert ([row.id for row in found.first], found.fit, found.partial) == (runs[:2], 2, True)
+
+
 async def test_it_stops_when_too_many_come_to_nothing_good_and_goes_on_when_told(
     house: Callable[..., Any], vendor: Any
 ) -> None:

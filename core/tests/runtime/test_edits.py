@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from crossdock.edits import Edit, EditError
 from crossdock.operations import NotPossibleError
+from crossdock.preview import preview
 from crossdock.testing import assert_nothing_lost
 from crossdock.timeline import told
 from crossdock.web.views import detail
@@ -108,3 +109,21 @@ async def test_what_cannot_be_edited_is_said(house: Callable[..., Any], vendor: 
         await h.rests(unread, "dead")
         with pytest.raises(NotPossibleError, match="nothing to edit"):
             await h.operations.edit(unread, MENDED)
+
+
+async def test_what_is_of_the_wrong_kind_is_said_before_and_after(house: Callable[..., Any], vendor: Any) -> None:
+    vendor.script["key.create.before"] = [RejectedError("no")]
+    async with house({"a": leg("key.create")}) as h:
+        failed = await h.win()
+        await h.rests(failed, "rolled_back")
+        wrong = [Edit("deal.title", 7)]
+        program = await h.app.programs.get(h.app.loaded.flows["f"].plan_hash)
+        shown = await preview(h.app.journal, program, failed, wrong, h.app.redactor)
+        assert "deal.title is 7: Input should be a valid string; it was edited so" in (shown.problem or "")
+        row = await h.operations.edit(failed, wrong)
+        h.app.runner.wake()
+        ended = await h.rests(row.id, "dead")
+        assert (ended.error["field"], ended.error["message"]) == ("deal.title", shown.problem)
+        again = await h.operations.edit(row.id, MENDED)
+        h.app.runner.wake()
+        await h.rests(again.id, "succeeded")

@@ -23,6 +23,18 @@ from hypothesis import strategies as st
 from saga_world import MOSTLY_WELL, World, legs, one, plan_of
 
 
+def driven(world: World, decisions: int) -> None:
+    """So many decisions, or until it rests."""
+    for _ in range(decisions):
+        decision = decide(world.plan, world.run, world.now)
+        if isinstance(decision, (End, Stop)):
+            return
+        if isinstance(decision, Wait):
+            world.now = decision.until
+        else:
+            world.perform(decision)
+
+
 @settings(max_examples=600, deadline=None)
 @given(legs, st.lists(st.sampled_from(MOSTLY_WELL), max_size=40), st.integers(0, 4))
 def test_whatever_fails_nothing_is_made_twice_and_every_ending_is_true(
@@ -59,14 +71,7 @@ def test_a_cancelled_run_ends_with_nothing_left_or_says_what_is(
     shape: list[tuple[Redo, Any]], script: list[str], when: int
 ) -> None:
     world = World(plan_of(shape), list(script))
-    for _ in range(when):
-        decision = decide(world.plan, world.run, world.now)
-        if isinstance(decision, (End, Stop)):
-            break
-        if isinstance(decision, Wait):
-            world.now = decision.until
-        else:
-            world.perform(decision)
+    driven(world, when)
     world.say("cancel", None, "done")
     last = world.drive()
     assert isinstance(last, End)
@@ -131,18 +136,6 @@ def test_keys_differ_by_run_leg_and_generation_and_nothing_else() -> None:
     assert len(keys) == 8
     assert all(len(key) == 36 for key in keys)
     assert leg_key("a", "x", 0) == leg_key("a", "x", 0)
-
-
-def driven(world: World, decisions: int) -> None:
-    """So many decisions, or until it rests."""
-    for _ in range(decisions):
-        decision = decide(world.plan, world.run, world.now)
-        if isinstance(decision, (End, Stop)):
-            return
-        if isinstance(decision, Wait):
-            world.now = decision.until
-        else:
-            world.perform(decision)
 
 
 @settings(max_examples=300, deadline=None)

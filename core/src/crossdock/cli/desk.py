@@ -60,7 +60,7 @@ class Desk(Protocol):
 
     async def show_bulk(self, job: str) -> Shown: ...
 
-    async def resolve(self, run: str, leg: str, exists: str | None) -> Shown: ...
+    async def resolve(self, run: str, leg: str, exists: str | None, why: str | None) -> Shown: ...
 
 
 async def whole_id(desk: Desk, given: str) -> str:
@@ -192,8 +192,8 @@ class JournalDesk:
             first = error.errors(include_url=False)[0]
             raise misused(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
-    async def resolve(self, run: str, leg: str, exists: str | None) -> Shown:
-        return await self._act(run, "resolve", leg, exists)
+    async def resolve(self, run: str, leg: str, exists: str | None, why: str | None) -> Shown:
+        return await self._act(run, "resolve", leg, exists, why=why)
 
     def _programs(self) -> Programs:
         from crossdock.plugins import load_plugins
@@ -270,8 +270,9 @@ class HttpDesk:
     async def show_bulk(self, job: str) -> Shown:
         return await self._ask("GET", f"/api/v1/bulk/{job}")
 
-    async def resolve(self, run: str, leg: str, exists: str | None) -> Shown:
-        return await self._ask("POST", f"/api/v1/runs/{run}/resolve", body={"leg": leg, "exists": exists})
+    async def resolve(self, run: str, leg: str, exists: str | None, why: str | None) -> Shown:
+        seen = {"leg": leg, "exists": exists, "why": why}
+        return await self._ask("POST", f"/api/v1/runs/{run}/resolve", body=seen)
 
     async def _ask(
         self, method: str, path: str, params: Mapping[str, Any] | None = None, *, body: Shown | None = None

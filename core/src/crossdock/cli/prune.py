@@ -12,7 +12,7 @@ import typer
 
 from crossdock.cli import options
 from crossdock.cli.errors import misused
-from crossdock.cli.output import emit
+from crossdock.cli.output import emit, progress
 
 if TYPE_CHECKING:
     from crossdock.config.models import Retention
@@ -36,7 +36,7 @@ def prune(
     """Take old payloads and runs out of the journal, now; a server does so every hour by itself."""
     settings = options.settings(config)
     policy = _policy(settings, _age("--older-than", older_than), _age("--payloads-older-than", payloads_older_than))
-    found = asyncio.run(_prune(settings, policy, dry_run=dry_run))
+    found = asyncio.run(_prune(settings, policy, dry_run=dry_run, quiet=json))
     if json:
         emit(found | {"dry_run": dry_run})
     else:
@@ -67,13 +67,17 @@ def _policy(settings: Settings, runs: timedelta | None, payloads: timedelta | No
     return kept if runs is None else Retention(payloads=min(kept.payloads, runs), runs=runs)
 
 
-async def _prune(settings: Settings, policy: Retention, *, dry_run: bool) -> dict[str, Any]:
+async def _prune(settings: Settings, policy: Retention, *, dry_run: bool, quiet: bool) -> dict[str, Any]:
     from crossdock.cli.desk import open_journal_of
     from crossdock.retention import Keeper
 
     async with open_journal_of(settings) as journal:
         keeper: Keeper = Keeper(journal, lambda: policy, lambda: datetime.now(UTC))
-        return asdict(await keeper.expired() if dry_run else await keeper.round(spare=0))
+        expired = await keeper.expired()
+        if dry_run:
+            return asdict(expired)
+        with progress("pruning", expired.payloads + expired.runs, quiet=quiet) as advance:
+            return asdict(await keeper.round(spare=0, taken=advance))
 
 
 def _told(found: dict[str, Any], *, dry_run: bool) -> str:

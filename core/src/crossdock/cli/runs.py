@@ -214,6 +214,7 @@ def resolve(
     leg: Annotated[str, typer.Argument(help="The leg that is in doubt.")],
     exists: Annotated[str | None, typer.Option(metavar="OBJECT", help="It is there: its id at the vendor.")] = None,
     absent: Annotated[bool, typer.Option("--absent", help="It is not there: write it again.")] = False,
+    why: Why = None,
     url: Url = None,
     config: options.Config = None,
     json: options.Json = False,
@@ -222,10 +223,7 @@ def resolve(
     if (exists is None) != absent:
         raise misused("say either --exists OBJECT or --absent: what did you see at the vendor?")
 
-    async def settle(desk: Desk, whole: str) -> dict[str, Any]:
-        return await desk.resolve(whole, leg, exists)
-
-    row = _ask(url, config, lambda desk: _of_whole(desk, run, lambda whole: settle(desk, whole)))
+    row = _ask(url, config, lambda desk: _of_whole(desk, run, lambda whole: desk.resolve(whole, leg, exists, why)))
     _acted(run, row, f"goes on from {leg}", json)
 
 

@@ -136,7 +136,7 @@ class Flow(_Model):
     )
     checks: tuple[Check, ...] = Field(default=(), description="what must hold before any leg writes")
     legs: tuple[Leg, ...] = Field(min_length=1, description="the writes, in order")
-    retry: RetryPolicy = Field(default_factory=RetryPolicy)
+    retry: RetryPolicy = Field(default_factory=RetryPolicy, description="how a transient failure is tried again")
     notify: tuple[str, ...] = Field(default=(), description="connections that tell a person")
     supervise: Supervise | None = Field(default=None, description="the first runs wait for a person's yes")
     approve: Approve | None = Field(
@@ -234,9 +234,13 @@ class RoutingFile(_Model):
     """The whole file, by name."""
 
     version: Literal[1] = Field(description="version of this format")
-    connections: dict[Annotated[str, Field(pattern=NAME)], ConnectionEntry] = Field(default_factory=dict)
-    flows: dict[Annotated[str, Field(pattern=NAME)], Flow] = Field(default_factory=dict)
-    retention: Retention = Field(default_factory=Retention)
+    connections: dict[Annotated[str, Field(pattern=NAME)], ConnectionEntry] = Field(
+        default_factory=dict, description="accounts, each with its connector and that one's own keys"
+    )
+    flows: dict[Annotated[str, Field(pattern=NAME)], Flow] = Field(
+        default_factory=dict, description="what is to happen when"
+    )
+    retention: Retention = Field(default_factory=Retention, description="how long things are kept")
 
 
 def _dotted(value: str, what: str) -> str:

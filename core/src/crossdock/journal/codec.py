@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,7 +15,7 @@ from crossdock.journal.rows import ConnectionState, RunRow, StoredEvent, StoredS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_RUN_FIELDS = tuple(f.name for f in fields(RunRow))
+_RUN_FIELDS = RunRow.__struct_fields__
 _RUN_INSTANTS = ("created_at", "updated_at", "ended_at", "due_at", "lease_until", "emptied_at")
 
 
@@ -77,9 +76,10 @@ class JsonText:
 
 
 def run_row(row: sqlite3.Row) -> RunRow:
-    known: dict[str, Any] = {name: row[name] for name in _RUN_FIELDS}
+    known: dict[str, Any] = dict(zip(_RUN_FIELDS, map(row.__getitem__, _RUN_FIELDS), strict=True))
     for name in _RUN_INSTANTS:
-        known[name] = instant_or_none(known[name])
+        if known[name] is not None:
+            known[name] = instant(known[name])
     known["stopped_connection"] = known["stopped_connection"] or None
     known["dismissed"] = bool(known["dismissed"])
     known["needs_person"] = bool(known["needs_person"])

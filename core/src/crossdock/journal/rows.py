@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
+import msgspec
+
 NEEDING = frozenset({"held", "in_doubt", "awaiting_approval", "dead", "rolled_back"})
 """Statuses in which a run needs a person; an ended one until it is replayed or dismissed."""
 
@@ -76,9 +78,8 @@ class NewRun:
     due_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """A run as stored.
+class RunRow(msgspec.Struct, frozen=True):
+    """A run as stored. (A struct, for lists and claims make them by the hundred.)
 
     `due_at` is when it is to be looked at next (None: only a person, a lock or a connection wakes it).
     `owner`, `lease_until` and `fence` say who performs it; `takeovers` counts performers that vanished.

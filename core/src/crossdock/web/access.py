@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 from collections.abc import Callable
 from typing import Annotated
 from urllib.parse import quote, urlsplit
@@ -152,3 +153,20 @@ def _foreign(request: Request) -> bool:
         parts = urlsplit(public)
         own.add(f"{parts.scheme}://{parts.netloc}")
     return origin is not None and origin not in own
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from: the peer, or whom the nearest proxy that is not one of ours says it speaks for."""
+    runtime: Crossdock = request.app.state.crossdock
+    proxies = runtime.settings.proxies
+    told = ",".join(request.headers.getlist("x-forwarded-for"))
+    hops = [request.client.host if request.client else ""]
+    hops += [hop.strip() for hop in reversed(told.split(",")) if hop.strip()]
+    for hop in hops:
+        try:
+            address = ipaddress.ip_address(hop)
+        except ValueError:
+            return hops[0]
+        if not any(address in network for network in proxies):
+            return hop
+    return hops[0]

@@ -222,10 +222,8 @@ async def reject_run(runtime: Runtime, by: Operating, run: str, verdict: Verdict
     return _acted(runtime, row, 202)
 
 
-class Resolution(BaseModel):
+class Resolution(Reason):
     """What a person saw at the vendor for a leg that is in doubt."""
-
-    model_config = ConfigDict(extra="forbid")
 
     leg: str = Field(examples=["invoice"])
     exists: str | None = Field(
@@ -242,7 +240,7 @@ class Resolution(BaseModel):
 )
 async def resolve_run(runtime: Runtime, by: Operating, run: str, seen: Resolution) -> Response:
     """The run goes on from there: with what the vendor shows under that id, or by writing again."""
-    row = await _operations(runtime, by).resolve(run, seen.leg, seen.exists)
+    row = await _operations(runtime, by).resolve(run, seen.leg, seen.exists, why=seen.why)
     return _acted(runtime, row, 202)
 
 

@@ -13,6 +13,7 @@ from crossdock.runtime import Crossdock
 from crossdock.settings import Settings
 from crossdock.web import (
     api,
+    audit,
     bulk,
     connections,
     dashboard,
@@ -63,7 +64,7 @@ def create_app(settings: Settings | None = None, *, runtime: Crossdock | None = 
         room.install(app)
     app.add_exception_handler(SignInFirstError, _to_sign_in)
     app.add_middleware(SafeHeaders, https=(held.settings.public_url or "").startswith("https://"))
-    ours = (webhooks, interactions, health, api, flows, connections, figures, bulk, people)
+    ours = (webhooks, interactions, health, api, flows, connections, figures, bulk, audit, people)
     for router in (*(module.router for module in ours), *dashboard.routers()):
         app.include_router(router)
     return app

@@ -240,6 +240,59 @@ class ConnectionsReply(BaseModel):
     items: list[ConnectionReply]
 
 
+class SourceReply(BaseModel):
+    """Which expression makes a field of a leg's input."""
+
+    leg: str = Field(examples=["invoice"])
+    target: str = Field(examples=["lines.*.sku"])
+    expression: str = Field(examples=["{{ product.code }}"])
+    reads: list[str] = Field(examples=[["deal.products.*.code"]])
+    filters: list[str]
+    enabled: bool
+    place: str | None = Field(description="the file and line that say so", examples=["crossdock.yaml:31"])
+
+
+class FlowDetail(FlowReply):
+    """One flow in force, with its mapping."""
+
+    records: list[str] = Field(description="what its event brings, for `forecast`", examples=[["deal"]])
+    mapping: list[SourceReply]
+
+
+class ForecastReply(BaseModel):
+    """What a flow would write for some records; nothing was."""
+
+    ok: bool = Field(examples=[True])
+    flow: str = Field(examples=["deal-to-invoice"])
+    legs: list[dict[str, Any]]
+    checks: list[dict[str, Any]]
+    unmapped: list[dict[str, Any]]
+    problem: str | None = Field(description="what would stop it before it writes", examples=[None])
+    follow: str | None
+    changed: list[str]
+
+
+class ActReply(BaseModel):
+    """Something that a person did."""
+
+    at: datetime = Field(examples=[_AT])
+    actor: str = Field(examples=["ann"])
+    via: str = Field(description="page, api, cli or chat", examples=["page"])
+    action: str = Field(examples=["replay"])
+    kind: str = Field(examples=["run"])
+    subject: str = Field(examples=[_RUN])
+    why: str | None = Field(examples=["the SKU was mistyped in the CRM"])
+    before: Any = Field(examples=[{"status": "dead"}])
+    after: Any
+
+
+class ActPage(BaseModel):
+    """What people did, newest first."""
+
+    items: list[ActReply]
+    next_cursor: str | None
+
+
 class MeReply(BaseModel):
     """Who you are."""
 
@@ -333,7 +386,7 @@ class ProspectReply(BaseModel):
     fit: int = Field(examples=[200])
     left_out: dict[str, int] = Field(examples=[{"dead: replayed or dismissed already": 3}])
     first: list[RunSummary]
-    partial: bool = Field(description="there are more than one job takes")
+    partial: bool = Field(description="there are more than the job would take")
 
 
 class HealthReply(BaseModel):

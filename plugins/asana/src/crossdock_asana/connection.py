@@ -41,13 +41,17 @@ class AsanaConfig(ConnectionConfig):
     a free and 1500 on a paid one (Asana docs, 'Rate limits'); without it the connection waits when Asana says so.
     """
 
-    base_url: str = "https://app.asana.com/api/1.0"
-    token_url: str = "https://app.asana.com/-/oauth_token"  # noqa: S105  an address, not a secret
-    access_token: SecretStr | None = Field(default=None, min_length=1)
-    client_id: str | None = Field(default=None, min_length=1)
-    client_secret: SecretStr | None = Field(default=None, min_length=1)
-    refresh_token: SecretStr | None = Field(default=None, min_length=1)
-    requests_per_minute: int | None = Field(default=None, ge=1)
+    base_url: str = Field(default="https://app.asana.com/api/1.0", description="the API")
+    token_url: str = Field(default="https://app.asana.com/-/oauth_token", description="where tokens are refreshed")
+    access_token: SecretStr | None = Field(
+        default=None, min_length=1, description="a personal access token, or a service account's"
+    )
+    client_id: str | None = Field(default=None, min_length=1, description="of an OAuth app, instead of access_token")
+    client_secret: SecretStr | None = Field(default=None, min_length=1, description="of the OAuth app")
+    refresh_token: SecretStr | None = Field(default=None, min_length=1, description="the first; newer ones are kept")
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, description="keeps below the plan's limit; none: waits when Asana answers 429"
+    )
     projects: tuple[Gid, ...] = Field(default=(), description="whose tasks are watched; ids, needed for events only")
 
     @model_validator(mode="after")

@@ -71,9 +71,11 @@ class EmailConfig(ConnectionConfig):
     base_url: Literal[""] = Field(default="", description="not used: host and port say where the server is")
     host: Annotated[str, AfterValidator(_a_host)] = Field(description="the mail server")
     port: int | None = Field(default=None, ge=1, le=65535, description="587 with starttls, 465 with tls, else 25")
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    username: str | None = Field(default=None, min_length=1)
-    password: SecretStr | None = Field(default=None, min_length=1)
+    security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="tls: from the first byte; none: in clear, without a login but on this machine"
+    )
+    username: str | None = Field(default=None, min_length=1, description="to log in with, and its password")
+    password: SecretStr | None = Field(default=None, min_length=1, description="both or neither")
     sender: Mailbox = Field(alias="from", description="an address such as Crossdock <crossdock@example.com>")
     to: tuple[Mailbox, ...] = Field(min_length=1, description="who is told")
     reply_to: Mailbox | None = Field(default=None, description="where answers go, if not to the sender")

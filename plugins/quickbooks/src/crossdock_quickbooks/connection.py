@@ -46,16 +46,20 @@ _LONGEST_URL_QUERY = 1500
 class QuickBooksConfig(ConnectionConfig):
     """`environment` chooses the host; an explicit `base_url` wins. Simulators need `token_url` too."""
 
-    realm_id: Id
-    client_id: str = Field(min_length=1)
-    client_secret: SecretStr = Field(min_length=1)
+    realm_id: Id = Field(description="the company; comes with the redirect when the app is connected")
+    client_id: str = Field(min_length=1, description="of the app, from its keys at developer.intuit.com")
+    client_secret: SecretStr = Field(min_length=1, description="of the app")
     refresh_token: SecretStr | None = Field(
         default=None, description="the first; the vault's newer one wins while it works"
     )
-    environment: Literal["production", "sandbox"] = "production"
-    base_url: str = PRODUCTION
-    token_url: str = TOKEN_URL
-    webhook: SignedWebhook | None = None
+    environment: Literal["production", "sandbox"] = Field(
+        default="production", description="chooses the host, where base_url does not"
+    )
+    base_url: str = Field(default=PRODUCTION, description="the API's host; an explicit one wins over the environment's")
+    token_url: str = Field(default=TOKEN_URL, description="where tokens are refreshed")
+    webhook: SignedWebhook | None = Field(
+        default=None, description="verifier_token: of the app's webhooks; none: deliveries are refused"
+    )
     requests_per_minute: int | None = Field(
         default=None, ge=1, description="keeps below QuickBooks' 500 a minute and company, shared by all its apps"
     )

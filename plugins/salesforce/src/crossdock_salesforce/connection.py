@@ -51,13 +51,15 @@ class SalesforceConfig(ConnectionConfig):
 
     base_url: str = Field(description="the My Domain address, https://<company>.my.salesforce.com")
     client_id: str = Field(min_length=1, description="consumer key of the External Client App")
-    client_secret: SecretStr | None = Field(default=None, min_length=1)
+    client_secret: SecretStr | None = Field(
+        default=None, min_length=1, description="consumer secret; alone: the client credentials of the app"
+    )
     refresh_token: SecretStr | None = Field(default=None, min_length=1, description="the first; newer ones are kept")
     username: str | None = Field(default=None, min_length=1, description="JWT bearer: the integration user")
     private_key: SecretStr | None = Field(default=None, min_length=1, description="JWT bearer: RSA key in PEM")
     audience: str = Field(default=_LOGIN, description="JWT bearer: https://test.salesforce.com for a sandbox")
     token_url: str | None = Field(default=None, description="default: base_url/services/oauth2/token")
-    api_version: str = Field(default="66.0", pattern=r"^\d{2,3}\.0$")
+    api_version: str = Field(default="66.0", pattern=r"^\d{2,3}\.0$", description="of the REST API")
     organization_id: str | None = Field(default=None, description="whose Outbound Messages are taken; none: any org's")
     currency: str | None = Field(
         default=None, pattern=r"^[A-Z]{3}$", description="of an org with one currency, which its records do not tell"
@@ -65,7 +67,9 @@ class SalesforceConfig(ConnectionConfig):
     key_field: str = Field(
         default="Crossdock_Key__c", description="the unique external id field that record.create is found by"
     )
-    webhook: TokenWebhook | None = None
+    webhook: TokenWebhook | None = Field(
+        default=None, description="token: the secret in the address of Outbound Messages; none: they are refused"
+    )
 
     @field_validator("base_url")
     @classmethod

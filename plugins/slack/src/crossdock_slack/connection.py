@@ -45,11 +45,13 @@ class SlackConfig(ConnectionConfig):
     """Either `webhook_url` (nothing to set up but the address), or `bot_token` with `channel` (which can attach, answer
     in threads and change what it said). With `signing_secret` too its messages have buttons."""
 
-    base_url: str = "https://slack.com/api/"
-    webhook_url: SecretStr | None = None
-    bot_token: SecretStr | None = Field(default=None, min_length=1)
-    channel: str | None = Field(default=None, min_length=1)
-    signing_secret: SecretStr | None = Field(default=None, min_length=1)
+    base_url: str = Field(default="https://slack.com/api/", description="the Web API, for a bot token")
+    webhook_url: SecretStr | None = Field(default=None, description="an incoming webhook's address")
+    bot_token: SecretStr | None = Field(default=None, min_length=1, description="instead of webhook_url; xoxb-…")
+    channel: str | None = Field(default=None, min_length=1, description="its id, or a name; with bot_token")
+    signing_secret: SecretStr | None = Field(
+        default=None, min_length=1, description="verifies presses of buttons; none: messages have no buttons but Open"
+    )
 
     @field_validator("webhook_url")
     @classmethod

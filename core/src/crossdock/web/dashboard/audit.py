@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from crossdock.journal.base import InvalidCursor
+from crossdock.web.audit import Kind
 from crossdock.web.dashboard.desk import Sitting
 
 router = APIRouter(include_in_schema=False)
 
 PAGE = 50
-KINDS = ("run", "bulk", "flow", "connection", "person", "token")
 
 
 @router.get("/audit")
@@ -32,5 +32,10 @@ async def list_acts(
     except InvalidCursor:
         found = await audit.page(**wanted, limit=PAGE)
     return await desk.show(
-        "audit.html", acts=found.items, next_cursor=found.next_cursor, filters=filters, kinds=KINDS, first=not cursor
+        "audit.html",
+        acts=found.items,
+        next_cursor=found.next_cursor,
+        filters=filters,
+        kinds=get_args(Kind),
+        first=not cursor,
     )

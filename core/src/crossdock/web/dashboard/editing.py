@@ -17,10 +17,10 @@ from crossdock.program import ProgramError
 from crossdock.web import views
 from crossdock.web.api import plan_in_force, previewed
 from crossdock.web.dashboard.desk import Acting, Desk, back
-from crossdock.web.dashboard.mappings import plain_path, sources
 from crossdock.web.dashboard.rendering import brief
 from crossdock.web.dashboard.run import title_of
 from crossdock.web.dashboard.words import FATES
+from crossdock.web.mappings import plain_path, sources
 
 router = APIRouter(include_in_schema=False)
 

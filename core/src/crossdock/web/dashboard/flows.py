@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from crossdock_sdk import EventSpec, jsonio
+from crossdock_sdk import jsonio
 from crossdock_sdk.jsonio import plain
 from fastapi import APIRouter, Form
 from starlette.responses import Response
 
 from crossdock.config.compiled import CompiledFlow
 from crossdock.forecast import Forecast, forecast, records_given
-from crossdock.journal.base import RunFilter, StoredStep
 from crossdock.journal.pauses import FLOW
 from crossdock.web.dashboard.desk import Desk, Sitting
-from crossdock.web.dashboard.mappings import sources
 from crossdock.web.dashboard.stages import Stage
+from crossdock.web.flows import sample, spec_of
+from crossdock.web.mappings import sources
 from crossdock.web.pausing import paused
 
 router = APIRouter(include_in_schema=False)
@@ -39,8 +39,8 @@ async def show_flow(desk: Sitting, name: str, run: str = "") -> Response:
     compiled = desk.runtime.loaded.flows.get(name)
     if compiled is None:
         return await desk.missing(f"The routing file in force has no flow {name}.")
-    sample = await _sample(desk, name, run.strip())
-    return await _page(desk, compiled, sample, pasted=None, problem=None)
+    found = await sample(desk.runtime.journal, name, run.strip())
+    return await _page(desk, compiled, found, pasted=None, problem=None)
 
 
 @router.post("/flows/{name}")
@@ -49,7 +49,7 @@ async def try_flow(desk: Sitting, name: str, records: Annotated[str, Form(max_le
     compiled = desk.runtime.loaded.flows.get(name)
     if compiled is None:
         return await desk.missing(f"The routing file in force has no flow {name}.")
-    spec = _spec(desk, compiled)
+    spec = spec_of(desk.runtime, compiled)
     if spec is None:
         return await _page(desk, compiled, None, pasted=records, problem="No installed connector brings this event.")
     try:
@@ -60,13 +60,13 @@ async def try_flow(desk: Sitting, name: str, records: Annotated[str, Form(max_le
 
 
 async def _page(
-    desk: Desk, compiled: CompiledFlow, sample: dict[str, Any] | None, *, pasted: str | None, problem: str | None
+    desk: Desk, compiled: CompiledFlow, given: dict[str, Any] | None, *, pasted: str | None, problem: str | None
 ) -> Response:
-    spec = _spec(desk, compiled)
+    spec = spec_of(desk.runtime, compiled)
     found: Forecast | None = None
-    if sample is not None and spec is not None:
+    if given is not None and spec is not None:
         try:
-            found = forecast(compiled, spec, sample, desk.runtime.redactor)
+            found = forecast(compiled, spec, given, desk.runtime.redactor)
         except Exception as error:
             problem = f"These records cannot be tried: {' '.join(str(error).split())[:400]}"
     inputs = {leg.leg: plain(leg.input) for leg in found.legs} if found else {}
@@ -77,7 +77,7 @@ async def _page(
         stages=stages(compiled),
         mapping=sources(compiled, desk.runtime.loaded, inputs),
         forecast=plain(found.shown()) if found else None,
-        pasted=pasted if pasted is not None else (jsonio.pretty(sample) if sample else ""),
+        pasted=pasted if pasted is not None else (jsonio.pretty(given) if given else ""),
         problem=problem,
         records=list(spec.records) if spec else [],
         runs=(await desk.runtime.journal.counts()).get(compiled.flow.name, {}),
@@ -96,28 +96,3 @@ def stages(compiled: CompiledFlow) -> list[Stage]:
         Stage(leg.name, leg.do, "" if leg.enabled else "off", None if leg.enabled else "idle off") for leg in flow.legs
     ]
     return [first, *legs]
-
-
-def _spec(desk: Desk, compiled: CompiledFlow) -> EventSpec | None:
-    connection = desk.runtime.loaded.connections.get(compiled.flow.source)
-    return desk.runtime.registry.event(connection.connector, compiled.flow.event) if connection else None
-
-
-async def _sample(desk: Desk, flow: str, run: str) -> dict[str, Any] | None:
-    """The records of this run, or of the newest one of the flow whose payload is still there."""
-    journal = desk.runtime.journal
-    names = (
-        [run]
-        if run
-        else [row.id for row in (await journal.runs(RunFilter(flow=flow), limit=10)).items if not row.emptied_at]
-    )
-    for name in names:
-        records = _records(await journal.steps(name))
-        if records:
-            return records
-    return None
-
-
-def _records(steps: list[StoredStep]) -> dict[str, Any] | None:
-    read = [step.data.get("records") for step in steps if step.kind == "hydrate" and step.phase == "done"]
-    return next((dict(records) for records in reversed(read) if records), None)

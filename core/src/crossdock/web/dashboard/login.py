@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from crossdock.passwords import digest
 from crossdock.retention import SESSION
 from crossdock.signing_in import RefusedSignInError
-from crossdock.web.access import cookie_name, over_https, recognised, seated, sign_in_of, way_back
+from crossdock.web.access import address_of, cookie_name, over_https, recognised, seated, sign_in_of, way_back
 from crossdock.web.dashboard.rendering import page
 
 router = APIRouter(include_in_schema=False)
@@ -30,7 +30,7 @@ async def log_in(
     name: Annotated[str, Form(max_length=200)] = "",
     next: Annotated[str, Form(max_length=2000)] = "/",  # noqa: A002 - the name that the form has
 ) -> Response:
-    address = request.client.host if request.client else ""
+    address = address_of(request)
     try:
         cookie = await sign_in_of(request).begin(name.strip(), password, address)
     except RefusedSignInError as error:

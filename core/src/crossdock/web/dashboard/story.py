@@ -10,8 +10,8 @@ from typing import Any
 from crossdock.config.compiled import CompiledFlow
 from crossdock.config.load import Loaded
 from crossdock.timeline import Line, told
-from crossdock.web.dashboard.mappings import Source, sources
 from crossdock.web.dashboard.words import Meaning, meaning
+from crossdock.web.mappings import Source, sources
 
 Shown = dict[str, Any]
 
