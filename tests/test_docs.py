@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from crossdock.config import models
 from crossdock.config.telling import Telling
 from crossdock.plugins import load_plugins
-from crossdock.runtime import Crossdock
 from crossdock.settings import Settings
 from crossdock.web.dashboard.words import KINDS
 from crossdock_sdk import errors
