@@ -179,7 +179,7 @@ async def test_a_connection_is_asked_whether_it_works_and_says_when_its_tokens_e
     await books.get_by_role("button", name="Check now").click()
     await expect(visitor.page.get_by_role("status")).to_contain_text("books works: ")
     crm = visitor.page.get_by_role("region", name="crm")
-    await expect(crm).to_contain_text(re.compile(r"daily: [\d,]+ of [\d,]+ left, seen \d+ seconds? ago"))
+    await expect(crm).to_contain_text(re.compile(r"daily: [\d,]+ of [\d,]+ left, seen "))
     await expect(crm).to_contain_text(re.compile(r"last seen \d+ seconds? ago"))
     body = {"success": False, "error": "<img src=//elsewhere.example/x onerror=alert(1)>"}
     firm.fault(kind="status", status=401, body=body, connector="pipedrive", method="GET", path="*", times=None)

@@ -19,7 +19,7 @@ def asked_for_poison(firm: Any) -> int:
 async def die_until_told(firm: Any) -> int:
     """Kill the server whenever the books are asked for the poisonous run's customer; how often that was."""
     deaths = asked = 0
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(300):
         while not firm.messages:
             await asyncio.sleep(0.005)
             if asked_for_poison(firm) > asked:
@@ -29,7 +29,7 @@ async def die_until_told(firm: Any) -> int:
     return deaths
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 async def test_only_the_run_that_ends_its_performers_is_put_off_and_told(firm: Any) -> None:
     # So slow that none of the others gets a step done in time.
     firm.fault(kind="latency", connector="quickbooks", path="*/query*", seconds=0.4, times=None)

@@ -233,7 +233,9 @@ async def test_dripping_does_not_prolong_the_time(hurried: Connect) -> None:
     async with hurried() as client:
         await client.send(b"GET / HTTP/1.1\r\nlong: ")
         dripping = asyncio.create_task(drip(client))
-        assert await client.rest() == b""
+        # What is dripped after the end resets the connection, which ends the reading, too.
+        with contextlib.suppress(ConnectionResetError):
+            assert await client.rest() == b""
         dripping.cancel()
         with contextlib.suppress(asyncio.CancelledError, ConnectionError):
             await dripping
