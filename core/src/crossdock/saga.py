@@ -372,7 +372,10 @@ def _roll_back(plan: Plan, run: Run, ending: Status, now: datetime) -> Decision:
 
 
 def _let_stand(plan: Plan, run: Run, now: datetime) -> Decision:
-    """End a run and leave what it made, once it is known what that is; an undo that has begun is brought to its end."""
+    """End a run and leave what it made, once it is known what that is; an undo that has begun is brought to its end.
+
+    What is in doubt is settled as ever, which may be by sending it again under its key: nobody may guess.
+    """
     doubtful = next((leg for leg in plan.legs if _unsettled(leg, run.leg(leg.name))), None)
     if doubtful is not None:
         return _settle(plan, run, doubtful, now)

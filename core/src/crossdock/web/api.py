@@ -171,7 +171,8 @@ class Cancel(Reason):
 async def cancel_run(runtime: Runtime, by: Operating, run: str, wish: Cancel | None = None) -> Response:
     """What the run made is undone, newest first; then it ends `cancelled`. A step in hand is finished first.
 
-    With `keep` what it made stays; a write whose reply was lost is looked for first, so that what stays is known.
+    With `keep` what it made stays. A write whose reply was lost is settled first, so that what stays is known: looked
+    for, or sent again under its key where the vendor keeps keys, so that it may come to stand by that.
     """
     wish = wish or Cancel()
     row = await _operations(runtime, by).cancel(run, keep=wish.keep, why=wish.why)
