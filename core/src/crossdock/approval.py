@@ -26,6 +26,11 @@ def plan_of(flow: CompiledFlow, planned: Planned, accounts: Mapping[str, str]) -
     return hashlib.sha256(jsonio.canonical(body)).hexdigest()
 
 
+def asked_for(run: Run) -> str:
+    """The hash of what waits for a person's yes; empty where nothing does."""
+    return str(run.approval["plan"]) if run.approval else ""
+
+
 def wanted(
     flow: CompiledFlow, run: Run, planned: Planned, accounts: Mapping[str, str], approved: int
 ) -> dict[str, Any] | None:

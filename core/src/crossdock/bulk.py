@@ -252,9 +252,7 @@ class BulkWorker:
         row = await self._journal.run(run)
         plan = self._plan_of(row.flow) if row else None
         edits = [Edit(one["path"], one["value"]) for one in job.edits]
-        if edits:
-            return await operations.edit(run, edits, plan, why=job.why)
-        return await operations.replay(run, plan, why=job.why)
+        return await operations.replay(run, plan, edits=edits, why=job.why)
 
     async def _refused(self, job: Job, run: str, told: str) -> tuple[str, str | None, str | None]:
         """What a refusal comes to: it may have been done by us, just before the process ended."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from crossdock.approval import asked_for
 from crossdock.journal.base import RunRow, StoredStep
 from crossdock.state import Run, Status, fold
 
@@ -42,11 +43,6 @@ def state_of(row: RunRow, steps: Sequence[StoredStep]) -> str:
     """Where the run stands: the same until it moves or a person acts on it; where it waits for a yes, the plan."""
     if row.status == Status.AWAITING_APPROVAL:
         run = fold(Run(id=row.id, root=row.root, replay_of=row.replay_of), steps)
-        return f"{row.status}:{plan_of(run)}"
+        return f"{row.status}:{asked_for(run)}"
     turn = next((step.seq for step in reversed(steps) if step.kind in _TURNS), 0)
     return f"{row.status}:{turn}"
-
-
-def plan_of(run: Run) -> str:
-    """The hash of what waits for a person's yes; empty where nothing does."""
-    return str(run.approval["plan"]) if run.approval else ""

@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from crossdock.actors import Actor
+from crossdock.approval import asked_for
 from crossdock.config.models import Flow
 from crossdock.edits import Edit, applied
 from crossdock.heritage import heritage
 from crossdock.ids import run_id
 from crossdock.journal.base import Act, AlreadyReplayed, Checkpoint, Journal, NewRun, PayloadRemoved, RunRow
-from crossdock.offers import plan_of
 from crossdock.possible import RESUMABLE, Action, why_not
 from crossdock.state import Run, Status, fold, unsettled
 from crossdock.telemetry import RunTrace
@@ -42,14 +42,26 @@ class Operations:
     random: random.Random
 
     async def replay(
-        self, run_id_: str, plan_hash: str | None = None, *, why: str | None = None, reread: bool = False
+        self,
+        run_id_: str,
+        plan_hash: str | None = None,
+        *,
+        edits: Sequence[Edit] = (),
+        from_leg: str | None = None,
+        why: str | None = None,
+        reread: bool = False,
     ) -> RunRow:
         """Run the event of an ended run again, or let a stopped run go on; the run that works now.
 
         An ended run gets a successor that takes over what stands and makes only the rest; `plan_hash` is the
         flow's plan now in force. The successor reads its records anew, unless people have edited them: then it keeps
-        those, but for `reread`. Raises `UnknownRunError`, `NotPossibleError`.
+        those, but for `reread`. With `edits` as `edit`, with `from_leg` as `retake`. Raises `UnknownRunError`,
+        `NotPossibleError`, and with edits `EditError`.
         """
+        if edits:
+            return await self.edit(run_id_, edits, plan_hash, why=why, from_leg=from_leg)
+        if from_leg:
+            return await self.retake(run_id_, from_leg, plan_hash, why=why)
         row = await self._row_for(Action.REPLAY, run_id_)
         if row.status in RESUMABLE:
             return await self._told(row, "resume", act=self._act("replay", row, why))
@@ -165,7 +177,7 @@ class Operations:
 
     async def _decide(self, run_id_: str, plan: str, kind: Action, why: str | None) -> RunRow:
         row = await self._row_for(kind, run_id_)
-        if plan_of(await self._folded(row)) != plan:
+        if asked_for(await self._folded(row)) != plan:
             raise NotPossibleError(f"run {row.id} would write something else by now; look again")
         act = self._act(kind, row, why, after={"plan": plan})
         return await self._told(row, kind, None, {"plan": plan, "why": why}, act=act)

@@ -136,13 +136,8 @@ class JournalDesk:
         from crossdock.edits import Edit
 
         plan = await self._plan_in_force(await self._row(run))
-        why, leg = wish["why"], wish.get("from_leg")
-        if wish["edits"]:
-            edits = [Edit(one["path"], one["value"]) for one in wish["edits"]]
-            return await self._act(run, "edit", edits, plan, why=why, from_leg=leg)
-        if leg:
-            return await self._act(run, "retake", leg, plan, why=why)
-        return await self._act(run, "replay", plan, why=why, reread=wish["reread"])
+        edits = [Edit(one["path"], one["value"]) for one in wish["edits"]]
+        return await self._act(run, "replay", plan, **wish | {"edits": edits})
 
     async def cancel(self, run: str, wish: Shown) -> Shown:
         return await self._act(run, "cancel", keep=wish["keep"], why=wish["why"])

@@ -109,13 +109,9 @@ async def replay_run(runtime: Runtime, by: Operating, run: str, wish: Replay | N
     wish = wish or Replay()
     edits = [Edit(one.path, one.value) for one in wish.edits]
     plan = await plan_in_force(runtime, run)
-    operations = _operations(runtime, by)
-    if edits:
-        new = await operations.edit(run, edits, plan, why=wish.why, from_leg=wish.from_leg)
-    elif wish.from_leg:
-        new = await operations.retake(run, wish.from_leg, plan, why=wish.why)
-    else:
-        new = await operations.replay(run, plan, why=wish.why, reread=wish.reread)
+    new = await _operations(runtime, by).replay(
+        run, plan, edits=edits, from_leg=wish.from_leg, why=wish.why, reread=wish.reread
+    )
     return _acted(runtime, new, 201 if new.id != run else 200)
 
 

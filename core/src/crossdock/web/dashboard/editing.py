@@ -11,8 +11,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from crossdock.edits import Edit, EditError, leaves, typed
-from crossdock.journal.base import RunRow
-from crossdock.operations import NotPossibleError, Operations, UnknownRunError
+from crossdock.operations import NotPossibleError, UnknownRunError
 from crossdock.program import ProgramError
 from crossdock.web import views
 from crossdock.web.api import plan_in_force, previewed
@@ -68,22 +67,21 @@ async def _replay(desk: Desk, run: str, form: Form) -> Response:
         return await desk.missing(f"There is no run {run}.")
     try:
         edits = _edits(shown["records"], form.given)
+        if not edits and not form.from_leg:
+            return await _page(
+                desk, run, form, preview=True, problem="Change a field, or choose where to make again from."
+            )
         plan = await plan_in_force(desk.runtime, run)
         how = "with your changes" if edits else f"from {form.from_leg} on"
         return await desk.act(
             run,
-            lambda operations: _acted(operations, run, edits, plan, form),
+            lambda operations: operations.replay(
+                run, plan, edits=edits, from_leg=form.from_leg or None, why=form.why or None
+            ),
             lambda new: f"It goes on {how}." if new.id == run else f"This run replays it {how}.",
         )
     except EditError as error:
         return await _page(desk, run, form, preview=False, problem=str(error))
-
-
-async def _acted(operations: Operations, run: str, edits: Sequence[Edit], plan: str | None, form: Form) -> RunRow:
-    why, leg = form.why or None, form.from_leg or None
-    if leg and not edits:
-        return await operations.retake(run, leg, plan, why=why)
-    return await operations.edit(run, edits, plan, why=why, from_leg=leg)
 
 
 async def _page(desk: Desk, run: str, form: Form, *, preview: bool, problem: str | None = None) -> Response:
