@@ -81,6 +81,11 @@ def records_given(text: bytes | str, spec: EventSpec) -> dict[str, Any]:
         given = jsonio.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"this is not JSON: {error}") from None
+    return records_held(given, spec)
+
+
+def records_held(given: Any, spec: EventSpec) -> dict[str, Any]:
+    """Records that are what their event brings. Raises `ValueError` with what is wrong, in one line."""
     if not isinstance(given, dict) or set(given) != set(spec.records):
         raise ValueError(f"give a JSON object with exactly these records: {', '.join(spec.records)}")
     for name, body in given.items():

@@ -60,6 +60,8 @@ async def test_what_cannot_be_tried_is_said(client: httpx.AsyncClient) -> None:
     assert (wrong.status_code, "deal.value" in wrong.json()["detail"]) == (422, True)
     other = await client.post("/flows/remark/forecast", json={"records": {"person": {}}})
     assert (other.status_code, "exactly these records: deal" in other.json()["detail"]) == (422, True)
+    unknown = await client.post("/flows/remark/forecast", json={"run": "0" * 26})
+    assert (unknown.status_code, "is none of it" in unknown.json()["detail"]) == (409, True)
     none = await client.post("/flows/remark/forecast")
     assert (none.status_code, "give some" in none.json()["detail"]) == (409, True)
 

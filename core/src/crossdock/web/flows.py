@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crossdock_sdk import EventSpec, jsonio
+from crossdock_sdk import EventSpec
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from crossdock.config.compiled import CompiledFlow
-from crossdock.forecast import forecast, records_given
+from crossdock.forecast import forecast, records_held
 from crossdock.journal.base import Journal, RunFilter
 from crossdock.journal.pauses import FLOW
 from crossdock.runtime import Crossdock
@@ -79,9 +79,10 @@ async def forecast_flow(runtime: Runtime, name: str, given: Records | None = Non
     given = given or Records()
     records = given.records if given.records is not None else await sample(runtime.journal, name, given.run or "")
     if records is None:
-        raise HTTPException(409, "no run of it has records that are still there; give some")
+        told = f"run {given.run} is none of it, or its records are gone" if given.run else "no run of it has records"
+        raise HTTPException(409, f"{told}; give some")
     try:
-        held = records_given(jsonio.dumps(records), spec)
+        held = records_held(records, spec)
     except ValueError as error:
         raise HTTPException(422, f"body.records: {error}") from None
     return ExactJSON(forecast(compiled, spec, held, runtime.redactor).shown())
@@ -109,12 +110,14 @@ def spec_of(runtime: Crossdock, compiled: CompiledFlow) -> EventSpec | None:
 
 async def sample(journal: Journal, flow: str, run: str) -> dict[str, Any] | None:
     """The records of this run, or of the newest one of the flow whose payload is still there."""
-    newest = () if run else (await journal.runs(RunFilter(flow=flow), limit=10)).items
-    for name in [run] if run else [row.id for row in newest if not row.emptied_at]:
-        steps = await journal.steps(name)
-        read = [step.data.get("records") for step in steps if step.kind == "hydrate" and step.phase == "done"]
-        if found := next((dict(records) for records in reversed(read) if records), None):
-            return found
+    named = await journal.run(run) if run else None
+    rows = [named] if named else () if run else (await journal.runs(RunFilter(flow=flow), limit=10)).items
+    for row in rows:
+        if row.flow != flow or row.emptied_at:
+            continue
+        read = [step for step in await journal.steps(row.id) if step.kind == "hydrate" and step.phase == "done"]
+        if read:
+            return dict(read[-1].data["records"])
     return None
 
 
