@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -43,12 +44,12 @@ def expect(app: Crossdock) -> None:
             app.metrics.polls.expect(name, "failed")
 
 
-class _Group:
+class _Group(ABC):
     def __init__(self, app: Crossdock) -> None:
         self._app = app
 
-    def gauges(self) -> Iterable[Gauge]:
-        raise NotImplementedError
+    @abstractmethod
+    def gauges(self) -> Iterable[Gauge]: ...
 
     def _age(self, since: datetime) -> float:
         return max((self._app.now() - since).total_seconds(), 0.0)

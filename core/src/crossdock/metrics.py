@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Literal, TypeVar
+from typing import Literal, TypedDict, TypeVar, Unpack
 
 from crossdock.exposition import Family, Point, Spread, page
 
@@ -20,6 +20,13 @@ _logger = logging.getLogger(__name__)
 
 Readings = Mapping[tuple[str, ...], float]
 """Values by label values, in the order of the gauge's labels; `()` where it has none."""
+
+
+class Told(TypedDict, total=False):
+    """What an instrument says of itself beside its name; see `Metric`."""
+
+    unit: str
+    otel: str | None
 
 
 class Metric(ABC):
@@ -76,11 +83,9 @@ class Counter(Metric):
         name: str,
         help: str,  # noqa: A002 Prometheus's word
         labels: Sequence[str] = (),
-        *,
-        unit: str = "1",
-        otel: str | None = None,
+        **told: Unpack[Told],
     ) -> None:
-        super().__init__(name, help, labels, unit=unit, otel=otel)
+        super().__init__(name, help, labels, **told)
         if not name.endswith("_total"):
             raise ValueError(f"a counter's name ends in _total: {name}")
         self._values: dict[tuple[str, ...], float] = {} if self.labels else {(): 0.0}
@@ -112,10 +117,9 @@ class Gauge(Metric):
         labels: Sequence[str] = (),
         *,
         read: Callable[[], Awaitable[Readings]],
-        unit: str = "1",
-        otel: str | None = None,
+        **told: Unpack[Told],
     ) -> None:
-        super().__init__(name, help, labels, unit=unit, otel=otel)
+        super().__init__(name, help, labels, **told)
         self._read = read
 
     async def collect(self) -> Family:
@@ -135,10 +139,9 @@ class Histogram(Metric):
         labels: Sequence[str] = (),
         *,
         buckets: Sequence[float] = SECONDS,
-        unit: str = "1",
-        otel: str | None = None,
+        **told: Unpack[Told],
     ) -> None:
-        super().__init__(name, help, labels, unit=unit, otel=otel)
+        super().__init__(name, help, labels, **told)
         self._bounds = tuple(map(float, buckets))
         if not self._bounds or any(a >= b for a, b in zip(self._bounds, self._bounds[1:], strict=False)):
             raise ValueError(f"{name}: buckets must rise: {self._bounds}")

@@ -26,6 +26,16 @@ async def retaken(h: Any, run: str, leg_: str, plan: str | None = None) -> str:
     return str(row.id)
 
 
+async def kept(h: Any) -> str:
+    """A run that was held, and was cancelled to keep what it had made."""
+    run = await h.win()
+    await h.rests(run, "held")
+    await h.operations.cancel(run, keep=True)
+    h.app.runner.wake()
+    await h.rests(run, "cancelled")
+    return str(run)
+
+
 async def test_a_run_that_succeeded_is_made_again_from_a_leg_on(house: Callable[..., Any], vendor: Any) -> None:
     async with house(LEGS) as h:
         first = await h.win()
@@ -141,11 +151,7 @@ async def test_a_cancelled_run_keeps_what_it_made_and_a_replay_takes_it_over(
 ) -> None:
     vendor.script["key2.create.before"] = [RejectedError("no")]
     async with house(LEGS, on_failure="hold") as h:
-        run = await h.win()
-        await h.rests(run, "held")
-        await h.operations.cancel(run, keep=True, why="the invoice is right")
-        h.app.runner.wake()
-        await h.rests(run, "cancelled")
+        run = await kept(h)
         assert vendor.standing == {"key.create-1": "fixed"}
         shown = plain(await detail(h.app.journal, h.app.programs, run))
         assert [(one["leg"], one["state"]) for one in shown["legs"]] == [
@@ -166,11 +172,7 @@ async def test_what_a_cancelled_run_kept_holds_the_next_event_of_its_key(
 ) -> None:
     vendor.script["key2.create.before"] = [RejectedError("no")]
     async with house(LEGS, on_failure="hold") as h:
-        run = await h.win()
-        await h.rests(run, "held")
-        await h.operations.cancel(run, keep=True)
-        h.app.runner.wake()
-        await h.rests(run, "cancelled")
+        run = await kept(h)
         later = await h.win()
         assert "an earlier run of this key" in (await h.rests(later, "held")).error["message"]
 

@@ -16,9 +16,9 @@ from crossdock.runtime import Crossdock
 from crossdock.vault import VaultError
 from crossdock.web import replies, views
 from crossdock.web.access import Operating, admit
-from crossdock.web.api import Reason, Runtime
+from crossdock.web.api import Runtime
 from crossdock.web.exact import ExactRoute
-from crossdock.web.pausing import changed, paused
+from crossdock.web.pausing import offer_pausing, paused
 from crossdock.web.problems import ExactJSON, answers
 
 _UNKNOWN = ("circuit", "trying", "since", "next_try", "webhooks", "poll", "paused", "tokens", "headroom")
@@ -68,25 +68,12 @@ async def check_connection(runtime: Runtime, _: Operating, name: str) -> Respons
     return ExactJSON(found.answer.shown() | {"checked_at": found.at})
 
 
-@router.post(
-    "/{name}/pause",
-    response_model=replies.PauseReply,
-    summary="Do not use it for now",
-    responses=answers(401, 403, 404, 409, 422),
+offer_pausing(
+    router,
+    CONNECTION,
+    paused=("Do not use it for now", "Runs that need it wait, and it is not polled; what it tells is still taken in."),
+    resumed=("Use it again", ""),
 )
-async def pause_connection(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
-    """Runs that need it wait, and it is not polled; what it tells is still taken in."""
-    return ExactJSON(await changed(runtime, by, "pause", CONNECTION, name, reason.why if reason else None))
-
-
-@router.post(
-    "/{name}/resume",
-    response_model=replies.PauseReply,
-    summary="Use it again",
-    responses=answers(401, 403, 404, 409, 422),
-)
-async def resume_connection(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
-    return ExactJSON(await changed(runtime, by, "resume", CONNECTION, name, reason.why if reason else None))
 
 
 async def described(runtime: Crossdock) -> list[dict[str, Any]]:
@@ -94,9 +81,10 @@ async def described(runtime: Crossdock) -> list[dict[str, Any]]:
     journal = runtime.journal
     polls = {poll.connection: views.poll(poll) for poll in await journal.polls.all()}
     webhooks, stopped, headrooms = await _webhooks(runtime), await paused(journal), _headrooms(runtime)
+    closed = {state.name: state for state in await journal.closed_connections()}
     items: list[dict[str, Any]] = []
     for name, connector in runtime.connections.connectors().items():
-        state = await journal.connection_state(name)
+        state = closed.get(name, ConnectionState(name))
         shown: dict[str, Any] = {"name": name, "connector": connector, "status": state.status, "reason": state.reason}
         shown |= {"circuit": _circuit(state), "trying": state.scout, "since": state.since, "next_try": state.probe_at}
         shown |= {"webhooks": webhooks.get(name)}

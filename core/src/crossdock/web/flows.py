@@ -17,11 +17,11 @@ from crossdock.journal.base import Journal, RunFilter
 from crossdock.journal.pauses import FLOW
 from crossdock.runtime import Crossdock
 from crossdock.web import replies
-from crossdock.web.access import Operating, admit
-from crossdock.web.api import Reason, Runtime
+from crossdock.web.access import admit
+from crossdock.web.api import Runtime
 from crossdock.web.exact import ExactRoute
 from crossdock.web.mappings import sources
-from crossdock.web.pausing import Paused, changed, paused
+from crossdock.web.pausing import Paused, offer_pausing, paused
 from crossdock.web.problems import ExactJSON, answers
 
 router = APIRouter(
@@ -121,22 +121,9 @@ async def sample(journal: Journal, flow: str, run: str) -> dict[str, Any] | None
     return None
 
 
-@router.post(
-    "/{name}/pause",
-    response_model=replies.PauseReply,
-    summary="Perform no runs of it for now",
-    responses=answers(401, 403, 404, 409, 422),
+offer_pausing(
+    router,
+    FLOW,
+    paused=("Perform no runs of it for now", "Events are still taken in, and their runs wait; what is at work rests."),
+    resumed=("Perform its runs again", ""),
 )
-async def pause_flow(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
-    """Events are still taken in, and their runs wait; what is at work comes to a rest."""
-    return ExactJSON(await changed(runtime, by, "pause", FLOW, name, reason.why if reason else None))
-
-
-@router.post(
-    "/{name}/resume",
-    response_model=replies.PauseReply,
-    summary="Perform its runs again",
-    responses=answers(401, 403, 404, 409, 422),
-)
-async def resume_flow(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
-    return ExactJSON(await changed(runtime, by, "resume", FLOW, name, reason.why if reason else None))

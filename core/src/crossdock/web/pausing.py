@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from fastapi import APIRouter
+from starlette.responses import Response
+
 from crossdock.actors import Actor
 from crossdock.journal.base import Journal
 from crossdock.journal.pauses import FLOW
 from crossdock.pauses import Pausing
 from crossdock.runtime import Crossdock
+from crossdock.web import replies
+from crossdock.web.access import Operating
+from crossdock.web.api import Reason, Runtime
+from crossdock.web.problems import ExactJSON, answers
 
 Paused = Mapping[tuple[str, str], dict[str, Any]]
 """(kind, name) → who has stopped it, why and since when."""
@@ -35,3 +42,24 @@ async def changed(runtime: Crossdock, by: Actor, what: str, kind: str, name: str
     await getattr(pausing_of(runtime, by), what)(kind, name, why)
     runtime.runner.wake()
     return {"kind": kind, "name": name, "paused": (await paused(runtime.journal)).get((kind, name))}
+
+
+def offer_pausing(router: APIRouter, kind: str, *, paused: tuple[str, str], resumed: tuple[str, str]) -> None:
+    """Give a router `/{name}/pause` and `/{name}/resume`; of each the summary, and what more is to be said."""
+
+    async def pause(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
+        return ExactJSON(await changed(runtime, by, "pause", kind, name, reason.why if reason else None))
+
+    async def resume(runtime: Runtime, by: Operating, name: str, reason: Reason | None = None) -> Response:
+        return ExactJSON(await changed(runtime, by, "resume", kind, name, reason.why if reason else None))
+
+    for what, act, (summary, told) in (("pause", pause, paused), ("resume", resume, resumed)):
+        router.add_api_route(
+            f"/{{name}}/{what}",
+            act,
+            methods=["POST"],
+            response_model=replies.PauseReply,
+            summary=summary,
+            description=told,
+            responses=answers(401, 403, 404, 409, 422),
+        )
