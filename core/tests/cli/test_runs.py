@@ -247,6 +247,8 @@ def test_a_misspelt_status_is_wrong_usage(cross: Callable[..., Any], journal: Pa
 def test_looking_makes_no_journal(cross: Callable[..., Any], home: Path) -> None:
     ran = cross("runs", "list")
     assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "crossdock serve" in ran.err
+    assert "--url" in ran.err
     assert not (home / "crossdock.db").exists()
 
 

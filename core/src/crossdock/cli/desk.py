@@ -82,7 +82,7 @@ async def whole_id(desk: Desk, given: str) -> str:
 async def open_desk(settings: Settings, url: str | None) -> AsyncIterator[Desk]:
     """The server at `url`, or the journal that the settings name. Raises `CommandError`."""
     if url is None:
-        async with open_journal_of(settings, "give --url of a server") as journal:
+        async with open_journal_of(settings, f"{_START_ONCE}, or give --url of a server") as journal:
             yield JournalDesk(journal, settings)
         return
     import httpx

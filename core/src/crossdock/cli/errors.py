@@ -27,7 +27,7 @@ def explained(error: Exception) -> CommandError | None:
     usage = getattr(error, "format_message", None)
     if usage is not None:
         told = " ".join(str(usage()).replace("Value error, ", "").split()).rstrip(".") or "wrong usage"
-        return misused(f"{told}; see {_command(error)} --help")
+        return misused(f"{told}{'' if told.endswith('?') else ';'} see {_command(error)} --help")
     return _of_the_runtime(error)
 
 
