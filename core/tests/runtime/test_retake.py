@@ -174,7 +174,7 @@ async def test_what_a_cancelled_run_kept_holds_the_next_event_of_its_key(
     async with house(LEGS, on_failure="hold") as h:
         run = await kept(h)
         later = await h.win()
-        assert "an earlier run of this key" in (await h.rests(later, "held")).error["message"]
+        assert f"an earlier run of this key ({run})" in (await h.rests(later, "held")).error["message"]
 
 
 async def test_a_doubt_is_settled_before_a_run_ends_that_keeps_what_it_made(
