@@ -1,4 +1,7 @@
-"""What a person may do to a run as it stands: the one rule for pages, jobs, buttons and the acts themselves."""
+"""What a person may do to a run as it stands: the one rule for pages, jobs and the acts themselves.
+
+Buttons in a chat (`offers.py`) offer some of it.
+"""
 
 from __future__ import annotations
 

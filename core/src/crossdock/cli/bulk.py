@@ -11,7 +11,7 @@ import typer
 
 from crossdock.cli import options
 from crossdock.cli.errors import FAILED, misused
-from crossdock.cli.output import console, emit, safe, table
+from crossdock.cli.output import emit, progress, safe, table
 
 if TYPE_CHECKING:
     from crossdock.cli.desk import Desk
@@ -74,16 +74,13 @@ def replay_many(many: Many, url: str | None, config: options.Config) -> None:
 
 
 async def _followed(desk: Desk, job: dict[str, Any], many: Many) -> dict[str, Any]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(), disable=many.json, transient=True) as bar:
-        task = bar.add_task("replaying", total=job["total"])
+    done = 0
+    with progress("replaying", job["total"], quiet=many.json) as advance:
         while job["status"] == "working" or job["at_work"]:
             await asyncio.sleep(LOOK)
             job = await desk.show_bulk(job["id"])
-            ended = job["ended_well"] + job["failed"] + job["skipped"]
-            bar.update(task, completed=ended, description=f"replaying, {job['failed']} failed")
+            before, done = done, job["ended_well"] + job["failed"] + job["skipped"]
+            advance(done - before, f"replaying, {job['failed']} failed")
             if job["status"] == "stopped":
                 break
     return job

@@ -72,15 +72,18 @@ def safe(value: object) -> str:
 
 
 @contextlib.contextmanager
-def progress(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error while long work goes on, gone when it is done; call it with how much was done."""
+def progress(what: str, total: int, *, quiet: bool) -> Iterator[Callable[..., None]]:
+    """A bar on standard error while long work goes on, gone when it is done.
+
+    Call what it gives with how much more was done, and with other words for it where those change.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=quiet or not total, transient=True) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda number: bar.advance(task, number)
+        yield lambda more, told=what: bar.update(task, advance=more, description=told)
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> None:
