@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
-import sys
 from typing import Any
-
-
-async def crossdock(firm: Any, *arguments: str) -> tuple[int, str]:
-    """The command line beside the running server; exit code and all that it said."""
-    done = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "crossdock", *arguments),
-        cwd=firm.server.folder,
-        env=firm.server.env,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await done.communicate()
-    return done.returncode or 0, said.decode()
 
 
 async def doubtful(firm: Any, title: str, kind: str = "drop_after", **deal: Any) -> dict[str, Any]:
@@ -36,19 +21,19 @@ async def doubtful(firm: Any, title: str, kind: str = "drop_after", **deal: Any)
 async def test_a_person_says_that_the_invoice_is_there_and_the_run_goes_on_from_it(firm: Any) -> None:
     run = await doubtful(firm, "Seen")
     (invoice,) = firm.invoices
-    code, said = await crossdock(firm, "runs", "resolve", run["id"], "customer", "--exists", "1")
+    code, said = await firm.command("runs", "resolve", run["id"], "customer", "--exists", "1")
     assert (code, "in doubt is invoice" in said) == (1, True), said
-    code, said = await crossdock(firm, "runs", "resolve", run["id"], "invoice")
+    code, said = await firm.command("runs", "resolve", run["id"], "invoice")
     assert (code, "say either --exists OBJECT or --absent" in said) == (2, True), said
-    code, said = await crossdock(firm, "runs", "resolve", run["id"], "invoice", "--exists", "404404", "--json")
+    code, said = await firm.command("runs", "resolve", run["id"], "invoice", "--exists", "404404", "--json")
     assert (code, json.loads(said)["id"]) == (0, run["id"]), said
     (run,) = await firm.until(lambda runs: runs[0]["status"] == "in_doubt" and runs[0]["error"]["kind"] == "not_found")
-    code, said = await crossdock(firm, "runs", "resolve", run["id"], "invoice", "--exists", invoice["Id"])
+    code, said = await firm.command("runs", "resolve", run["id"], "invoice", "--exists", invoice["Id"])
     assert code == 0, said
     (run,) = await firm.ended()
     assert run["status"] == "succeeded", run
     assert len(firm.invoices) == 1
-    code, said = await crossdock(firm, "runs", "show", run["id"])
+    code, said = await firm.command("runs", "show", run["id"])
     assert "has looked: it is there" in said, said
 
 

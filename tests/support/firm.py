@@ -249,6 +249,18 @@ class Firm:
         """All runs, newest first, once `count` of them have ended."""
         return await self.until(lambda runs: sum(r["status"] in FINAL for r in runs) >= count, patience)
 
+    async def command(self, *arguments: str) -> tuple[int, str]:
+        """`crossdock …` beside the running server; the exit code, and all that it said."""
+        done = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "crossdock", *arguments),
+            cwd=self.server.folder,
+            env=self.server.env,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await done.communicate()
+        return done.returncode or 0, said.decode()
+
     async def told(self, count: int = 1) -> list[dict[str, Any]]:
         """The Slack messages, once there are `count`."""
         async with asyncio.timeout(PATIENCE):
