@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from crossdock.actors import Actor
 from crossdock.edits import Edit, EditError
 from crossdock.ids import run_id
-from crossdock.journal.base import Act, Journal, JournalError, RunFilter, RunRow
+from crossdock.journal.base import Act, Journal, JournalError, RunBrief, RunFilter, RunRow
 from crossdock.journal.bulk import Job, NewJob
 from crossdock.operations import NotPossibleError, Operations, UnknownRunError
 from crossdock.possible import FAILED, Action, why_not
@@ -75,12 +76,11 @@ class Bulk:
     async def prospect(self, wish: Wish) -> Prospect:
         """What a job would come to; nothing is done. Raises `BulkError`."""
         rows, partial = await self._rows(wish)
-        fit = [row for row in rows if _unfit(wish.action, row) is None]
-        left: dict[str, int] = {}
-        for row in rows:
-            if reason := _unfit(wish.action, row):
-                left[reason] = left.get(reason, 0) + 1
-        return Prospect(len(fit), left, tuple(fit[:_SHOWN]), partial)
+        told = [(row.id, _unfit(wish.action, row)) for row in rows]
+        fit = [run for run, reason in told if reason is None]
+        first = [await self.journal.run(run) for run in fit[:_SHOWN]]
+        left = Counter(reason for _, reason in told if reason is not None)
+        return Prospect(len(fit), dict(left), tuple(filter(None, first)), partial)
 
     async def begin(self, wish: Wish, idempotency_key: str | None = None) -> Job:
         """Store a job; a running server works through it. Raises `BulkError` if there is nothing to do."""
@@ -127,7 +127,7 @@ class Bulk:
             raise BulkError(f"no job has the id {job_id}")
         return job
 
-    async def _rows(self, wish: Wish) -> tuple[list[RunRow], bool]:
+    async def _rows(self, wish: Wish) -> tuple[Sequence[RunRow | RunBrief], bool]:
         """The runs, oldest first, and whether there are more of them than one job takes."""
         if wish.action not in ACTIONS:
             raise BulkError(f"{wish.action} is nothing to do to many; there are {', '.join(ACTIONS)}")
@@ -137,10 +137,10 @@ class Bulk:
         if wish.runs:
             found = [row for name in wish.runs[:cap] if (row := await self.journal.run(name)) is not None]
             return found, len(wish.runs) > cap
-        rows: list[RunRow] = []
+        rows: list[RunBrief] = []
         cursor: str | None = None
         while len(rows) <= MOST:
-            page = await self.journal.runs(wish.wanted, limit=_PAGE, cursor=cursor)
+            page = await self.journal.briefs(wish.wanted, limit=_PAGE, cursor=cursor)
             rows += page.items
             cursor = page.next_cursor
             if cursor is None:
@@ -150,7 +150,7 @@ class Bulk:
         return rows[:cap], len(rows) > cap
 
 
-def _unfit(action: str, row: RunRow) -> str | None:
+def _unfit(action: str, row: RunRow | RunBrief) -> str | None:
     """Why the action would be refused; what has changed by its turn is found then."""
     told = f"{row.status}: "
     if (why := why_not(Action(action), row)) is not None:

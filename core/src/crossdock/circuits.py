@@ -92,7 +92,7 @@ class Circuits:
         for name in self._closed.keys() - closed.keys():
             self._failures.pop(name, None)
         self._closed = closed
-        await self._look_for_pauses()
+        await self.look_for_pauses()
         now = self._now()
         sent = False
         for state in self._closed.values():
@@ -100,6 +100,10 @@ class Circuits:
                 following = now + _pause(state.status, state.probes)
                 sent |= await self._journal.send_scout(state.name, now, following) is not None
         return sent
+
+    async def look_for_pauses(self) -> None:
+        """Heed at once what a person has stopped or resumed; `probe` does it for what other processes were told."""
+        self._stopped = frozenset(one.name for one in await self._journal.pauses.all() if one.kind == CONNECTION)
 
     async def reloaded(self, names: Collection[str]) -> None:
         """Try every closed connection of a new configuration at once; what is not in it holds up nothing."""
@@ -116,12 +120,9 @@ class Circuits:
         state = self._closed.get(connection)
         return state is not None and state.scout == run_id
 
-    async def _look_for_pauses(self) -> None:
-        self._stopped = frozenset(one.name for one in await self._journal.pauses.all() if one.kind == CONNECTION)
-
     async def _reread(self, connection: str) -> None:
         if connection in self._stopped:
-            await self._look_for_pauses()
+            await self.look_for_pauses()
         state = await self._journal.connection_state(connection)
         if state.status == "active":
             if self._closed.pop(connection, None):

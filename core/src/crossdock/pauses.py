@@ -21,7 +21,10 @@ class PauseError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pausing:
-    """Stops and resumes; all processes heed it within a second. `known` are the names that there are of each kind."""
+    """Stops and resumes; all processes heed it within a second, and that of the dashboard or API at once.
+
+    `known` are the names that there are of each kind.
+    """
 
     journal: Journal
     by: Actor

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from crossdock.journal.base import RunRow
+from crossdock.journal.base import RunBrief, RunRow
 from crossdock.state import FINAL, Status
 
 
@@ -65,7 +65,7 @@ _WHY_NOT = {
 }
 
 
-def why_not(action: Action, row: RunRow) -> str | None:
+def why_not(action: Action, row: RunRow | RunBrief) -> str | None:
     """Why this cannot be done to the run, in words that go on from `run … is …:`; None if it can.
 
     Whether it has been replayed is found when it is tried: a run has one replay at most.

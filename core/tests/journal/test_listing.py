@@ -14,6 +14,7 @@ from crossdock.journal.base import (
     InvalidCursor,
     NewEvent,
     NewRun,
+    RunBrief,
     RunFilter,
     RunRow,
     RunUpdate,
@@ -136,8 +137,10 @@ async def test_a_list_is_what_a_filter_in_python_leaves(
                 name: None if one[name] is None else begin + timedelta(seconds=one[name]) for name in ("since", "until")
             }
             given_filter = RunFilter(**{**one, **times})
-            expected = [row.id for row in newest if fits(row, given_filter, replayed)]
-            assert await listed(journal, given_filter, limit) == expected
+            expected = [row for row in newest if fits(row, given_filter, replayed)]
+            assert await listed(journal, given_filter, limit) == [row.id for row in expected]
+            briefs = (await journal.briefs(given_filter)).items
+            assert briefs == tuple(RunBrief(row.id, row.status, row.needs_person, row.emptied_at) for row in expected)
 
 
 async def listed(journal: Any, wanted: RunFilter, limit: int = 50) -> list[str]:

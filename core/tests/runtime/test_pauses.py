@@ -10,6 +10,7 @@ import pytest
 from crossdock.actors import at_terminal
 from crossdock.pauses import PauseError, Pausing
 from crossdock.testing import assert_nothing_lost
+from crossdock.web.pausing import changed
 from scripted import Stall, leg
 
 
@@ -44,8 +45,8 @@ async def test_runs_of_a_paused_flow_wait_and_are_no_reason_to_call_the_server_s
 async def test_runs_that_need_a_paused_connection_wait_for_it_alone(house: Callable[..., Any], vendor: Any) -> None:
     legs = {"a": leg("key.create"), "b": leg("key2.create", "second") | {"do": "w.key2.create"}}
     async with house(legs, names=("v", "w")) as h:
-        await pausing(h).pause("connection", "w")
-        await h.app.stepper.circuits.probe()
+        await changed(h.app, at_terminal("ann"), "pause", "connection", "w", None)
+        assert await h.app.stepper.circuits.must_wait("w", "any run")
         runs = [await h.win(str(number)) for number in range(3)]
         for run in runs:
             row = await h.rests(run, "waiting")

@@ -149,11 +149,9 @@ class JournalDesk:
         return await self._act(run, "dismiss", why=why)
 
     async def preview_bulk(self, asked: Shown) -> Shown:
-        from crossdock.web.views import summary
+        from crossdock.web.views import prospect
 
-        found = await self._bulk("prospect", asked)
-        first = [summary(row) for row in found.first]
-        return _plain({"fit": found.fit, "left_out": found.left_out, "first": first, "partial": found.partial})
+        return _plain(prospect(await self._bulk("prospect", asked)))
 
     async def begin_bulk(self, asked: Shown) -> Shown:
         job = await self._bulk("begin", asked)

@@ -44,6 +44,7 @@ from crossdock.journal.rows import (
     NewRun,
     ObjectUse,
     Page,
+    RunBrief,
     RunRow,
     RunUpdate,
     StoredAlert,
@@ -90,6 +91,7 @@ __all__ = (
     "Poll",
     "PollLost",
     "Polls",
+    "RunBrief",
     "RunFilter",
     "RunRow",
     "RunUpdate",
@@ -268,8 +270,12 @@ class Journal(Protocol):
         """One event."""
         ...
 
-    async def runs(self, wanted: RunFilter = ALL_RUNS, *, limit: int = 50, cursor: str | None = None) -> Page:
+    async def runs(self, wanted: RunFilter = ALL_RUNS, *, limit: int = 50, cursor: str | None = None) -> Page[RunRow]:
         """Runs, newest first; 500 a page at most. Raises `InvalidCursor` for a cursor not given out for this filter."""
+        ...
+
+    async def briefs(self, wanted: RunFilter, *, limit: int = 500, cursor: str | None = None) -> Page[RunBrief]:
+        """The same list, with no more of each run than what may be done to it."""
         ...
 
     async def replay_of(self, run_id: str) -> RunRow | None:

@@ -11,7 +11,7 @@ from typing import Any
 from crossdock_sdk import jsonio
 
 from crossdock.journal.errors import JournalError
-from crossdock.journal.rows import ConnectionState, RunRow, StoredEvent, StoredStep
+from crossdock.journal.rows import ConnectionState, RunBrief, RunRow, StoredEvent, StoredStep
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -85,6 +85,10 @@ def run_row(row: sqlite3.Row) -> RunRow:
     known["needs_person"] = bool(known["needs_person"])
     known["error"] = None if known["error"] is None else _error(known["error"])
     return RunRow(**known)
+
+
+def run_brief(row: sqlite3.Row) -> RunBrief:
+    return RunBrief(row["id"], row["status"], bool(row["needs_person"]), instant_or_none(row["emptied_at"]))
 
 
 def _error(text: str) -> dict[str, Any]:

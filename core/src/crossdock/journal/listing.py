@@ -8,16 +8,15 @@ a page that ends there is `partial`, and its cursor goes on.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from crossdock_sdk import jsonio
 
-from crossdock.journal.codec import run_row
 from crossdock.journal.cursors import Cursors
 from crossdock.journal.filters import LAST, RunFilter
 from crossdock.journal.finding import MOST_EXAMINED, Place, find, matching
-from crossdock.journal.rows import Page
+from crossdock.journal.rows import Item, Page
 from crossdock.journal.statements import load
 from crossdock.journal.words import Query, asked
 
@@ -25,8 +24,15 @@ _SQL = load("listing")
 _STORE = load("store")
 
 
-def runs(db: sqlite3.Connection, cursors: Cursors, wanted: RunFilter, limit: int, cursor: str | None) -> Page:
-    """One page, all of it of one instant. Raises `InvalidCursor`."""
+def runs(
+    db: sqlite3.Connection,
+    cursors: Cursors,
+    wanted: RunFilter,
+    limit: int,
+    cursor: str | None,
+    read: Callable[[sqlite3.Row], Item],
+) -> Page[Item]:
+    """One page, all of it of one instant, with what `read` makes of each row. Raises `InvalidCursor`."""
     scope = wanted.values()
     start = (LAST, LAST) if cursor is None else cursors.read_at(cursor, scope)
     db.execute(_STORE["begin_reading"])
@@ -34,7 +40,7 @@ def runs(db: sqlite3.Connection, cursors: Cursors, wanted: RunFilter, limit: int
         rows, broken_off = _rows(db, wanted, scope, start, limit + 1)
     finally:
         db.execute(_STORE["rollback"])
-    shown = tuple(map(run_row, rows[:limit]))
+    shown = tuple(map(read, rows[:limit]))
     if len(rows) > limit:
         last = rows[limit - 1]
         return Page(shown, cursors.write_at(last["created_at"], last["no"], scope))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -263,14 +263,26 @@ class Accepted:
     duplicates: int
 
 
+class RunBrief(msgspec.Struct, frozen=True):
+    """As much of a run as says what may be done to it, for who reads thousands."""
+
+    id: str
+    status: str
+    needs_person: bool
+    emptied_at: datetime | None
+
+
+Item = TypeVar("Item")
+
+
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Generic[Item]):
     """One page of runs; `next_cursor` is None on the last.
 
     `partial`: the search was broken off after so many candidates that more may be found where `next_cursor` leads.
     """
 
-    items: tuple[RunRow, ...]
+    items: tuple[Item, ...]
     next_cursor: str | None
     partial: bool = False
 

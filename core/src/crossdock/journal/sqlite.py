@@ -15,7 +15,7 @@ from crossdock_sdk import jsonio
 from crossdock.journal import desk, figures, intake, listing, performing, pruning, reading
 from crossdock.journal.audit import Act, Audit
 from crossdock.journal.bulk import BulkJobs
-from crossdock.journal.codec import JsonText, micros, micros_or_none
+from crossdock.journal.codec import JsonText, micros, micros_or_none, run_brief, run_row
 from crossdock.journal.condition import Condition
 from crossdock.journal.cursors import Cursors
 from crossdock.journal.errors import JournalError
@@ -42,6 +42,7 @@ from crossdock.journal.rows import (
     NewEvent,
     NewRun,
     Page,
+    RunBrief,
     RunRow,
     RunUpdate,
     StoredAlert,
@@ -377,9 +378,13 @@ class SqliteJournal:
     async def event(self, seq: int) -> StoredEvent | None:
         return await self._read(reading.event, seq)
 
-    async def runs(self, wanted: RunFilter = ALL_RUNS, *, limit: int = 50, cursor: str | None = None) -> Page:
+    async def runs(self, wanted: RunFilter = ALL_RUNS, *, limit: int = 50, cursor: str | None = None) -> Page[RunRow]:
         bounded = max(1, min(limit, _MOST_PER_PAGE))
-        return await self._read(listing.runs, self._cursors, wanted, bounded, cursor)
+        return await self._read(listing.runs, self._cursors, wanted, bounded, cursor, run_row)
+
+    async def briefs(self, wanted: RunFilter, *, limit: int = 500, cursor: str | None = None) -> Page[RunBrief]:
+        bounded = max(1, min(limit, _MOST_PER_PAGE))
+        return await self._read(listing.runs, self._cursors, wanted, bounded, cursor, run_brief)
 
     async def replay_of(self, run_id: str) -> RunRow | None:
         return await self._read(reading.replay_of, run_id)

@@ -91,8 +91,7 @@ async def preview_bulk(request: Request, by: Operating, asked: BulkWish) -> Resp
     """How many runs it would act on, the first of them, and why others are left out. Nothing is done."""
     runtime: Crossdock = request.app.state.crossdock
     found = await bulk_of(runtime, by).prospect(wish_of(asked, runtime.now()))
-    first = [views.summary(row) for row in found.first]
-    return ExactJSON({"fit": found.fit, "left_out": found.left_out, "first": first, "partial": found.partial})
+    return ExactJSON(views.prospect(found))
 
 
 @router.post(

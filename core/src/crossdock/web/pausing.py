@@ -40,6 +40,7 @@ async def paused(journal: Journal) -> Paused:
 async def changed(runtime: Crossdock, by: Actor, what: str, kind: str, name: str, why: str | None) -> dict[str, Any]:
     """`pause` or `resume` one, and how it stands then. Raises `PauseError`."""
     await getattr(pausing_of(runtime, by), what)(kind, name, why)
+    await runtime.stepper.circuits.look_for_pauses()
     runtime.runner.wake()
     return {"kind": kind, "name": name, "paused": (await paused(runtime.journal)).get((kind, name))}
 

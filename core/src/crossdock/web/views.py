@@ -8,6 +8,7 @@ from typing import Any
 from crossdock_sdk import Redo
 
 from crossdock.approval import writes
+from crossdock.bulk import Prospect
 from crossdock.config.compiled import CompiledFlow
 from crossdock.journal.base import Journal, Page, Poll, RunRow, StoredStep
 from crossdock.payload import payload_of
@@ -50,7 +51,7 @@ def summary(row: RunRow) -> dict[str, Any]:
     }
 
 
-def page(found: Page) -> dict[str, Any]:
+def page(found: Page[RunRow]) -> dict[str, Any]:
     """A list of runs."""
     return {"items": list(map(summary, found.items)), "next_cursor": found.next_cursor, "partial": found.partial}
 
@@ -152,3 +153,9 @@ def poll(state: Poll) -> dict[str, Any]:
         "reason": state.reason,
         "from": state.since,
     }
+
+
+def prospect(found: Prospect) -> dict[str, Any]:
+    """What a bulk job would come to."""
+    first = [summary(row) for row in found.first]
+    return {"fit": found.fit, "left_out": found.left_out, "first": first, "partial": found.partial}

@@ -79,8 +79,7 @@ async def _new(desk: Desk, asked: dict[str, Any], problem: str | None) -> Respon
         found = await bulk_of(desk.runtime, desk.actor).prospect(
             wish_of(BulkWish.model_validate(asked), desk.runtime.now())
         )
-        prospect = {"fit": found.fit, "left_out": found.left_out, "partial": found.partial}
-        prospect["first"] = plain([views.summary(row) for row in found.first])
+        prospect = plain(views.prospect(found))
     except (BulkError, ValidationError) as error:
         problem = problem or _said(error)
     once = f"{desk.actor.name}:{desk.runtime.rng.getrandbits(96):x}"
