@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +30,6 @@ PACE = 5.0
 LEASE = timedelta(seconds=30)
 LOOK = 0.5
 """Seconds between looks for work, and at runs whose end is waited for."""
-_PAGE = 500
 _SHOWN = 20
 ACTIONS = ("replay", "cancel", "dismiss")
 
@@ -76,7 +75,7 @@ class Bulk:
     async def prospect(self, wish: Wish) -> Prospect:
         """What a job would come to; nothing is done. Raises `BulkError`."""
         rows, partial = await self._rows(wish)
-        told = [(row.id, _unfit(wish.action, row)) for row in rows]
+        told = list(_told(wish.action, rows))
         fit = [run for run, reason in told if reason is None]
         first = [await self.journal.run(run) for run in fit[:_SHOWN]]
         left = Counter(reason for _, reason in told if reason is not None)
@@ -85,7 +84,7 @@ class Bulk:
     async def begin(self, wish: Wish, idempotency_key: str | None = None) -> Job:
         """Store a job; a running server works through it. Raises `BulkError` if there is nothing to do."""
         rows, _ = await self._rows(wish)
-        runs = [row.id for row in rows if _unfit(wish.action, row) is None]
+        runs = [run for run, reason in _told(wish.action, rows) if reason is None]
         if not runs:
             raise BulkError("no run that matches can be acted on so")
         job = NewJob(
@@ -140,7 +139,7 @@ class Bulk:
         rows: list[RunBrief] = []
         cursor: str | None = None
         while len(rows) <= MOST:
-            page = await self.journal.briefs(wish.wanted, limit=_PAGE, cursor=cursor)
+            page = await self.journal.briefs(wish.wanted, cursor=cursor)
             rows += page.items
             cursor = page.next_cursor
             if cursor is None:
@@ -148,6 +147,16 @@ class Bulk:
         # The oldest have waited longest.
         rows.reverse()
         return rows[:cap], len(rows) > cap
+
+
+def _told(action: str, rows: Iterable[RunRow | RunBrief]) -> Iterator[tuple[str, str | None]]:
+    """Each run, and why the action would be refused. Of thousands, few differ in what that depends on."""
+    known: dict[tuple[str, bool, bool], str | None] = {}
+    for row in rows:
+        alike = (row.status, row.needs_person, row.emptied_at is None)
+        if alike not in known:
+            known[alike] = _unfit(action, row)
+        yield row.id, known[alike]
 
 
 def _unfit(action: str, row: RunRow | RunBrief) -> str | None:

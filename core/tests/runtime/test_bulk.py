@@ -68,7 +68,7 @@ async def test_of_more_than_it_may_take_a_job_takes_the_oldest(
     house: Callable[..., Any], vendor: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many pages of the list are newer."""
-    monkeypatch.setattr("crossdock.bulk._PAGE", 2)
+    monkeypatch.setattr("crossdock.journal.sqlite._MOST_PER_PAGE", 2)
     async with house({"a": leg("key.create")}) as h:
         runs = await failed(h, vendor, 7)
         found = await bulk_of(h).prospect(wish(cap=2))

@@ -275,7 +275,7 @@ class Journal(Protocol):
         ...
 
     async def briefs(self, wanted: RunFilter, *, limit: int = 500, cursor: str | None = None) -> Page[RunBrief]:
-        """The same list, with no more of each run than what may be done to it."""
+        """The same list, with no more of each run than what may be done to it; 500 a page at most."""
         ...
 
     async def replay_of(self, run_id: str) -> RunRow | None:

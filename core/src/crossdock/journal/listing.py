@@ -8,15 +8,16 @@ a page that ends there is `partial`, and its cursor goes on.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from crossdock_sdk import jsonio
 
+from crossdock.journal.codec import run_brief, run_row
 from crossdock.journal.cursors import Cursors
 from crossdock.journal.filters import LAST, RunFilter
 from crossdock.journal.finding import MOST_EXAMINED, Place, find, matching
-from crossdock.journal.rows import Item, Page
+from crossdock.journal.rows import Item, Page, RunBrief, RunRow
 from crossdock.journal.statements import load
 from crossdock.journal.words import Query, asked
 
@@ -30,29 +31,43 @@ def runs(
     wanted: RunFilter,
     limit: int,
     cursor: str | None,
-    read: Callable[[sqlite3.Row], Item],
+    read: Callable[[sqlite3.Connection, Sequence[int]], Iterable[Item]],
 ) -> Page[Item]:
-    """One page, all of it of one instant, with what `read` makes of each row. Raises `InvalidCursor`."""
+    """One page, all of it of one instant, with what `read` finds of each run. Raises `InvalidCursor`."""
     scope = wanted.values()
     start = (LAST, LAST) if cursor is None else cursors.read_at(cursor, scope)
     db.execute(_STORE["begin_reading"])
     try:
-        rows, broken_off = _rows(db, wanted, scope, start, limit + 1)
+        places, broken_off = _places(db, wanted, scope, start, limit + 1)
+        shown = tuple(read(db, [place["no"] for place in places[:limit]]))
     finally:
         db.execute(_STORE["rollback"])
-    shown = tuple(map(read, rows[:limit]))
-    if len(rows) > limit:
-        last = rows[limit - 1]
+    if len(places) > limit:
+        last = places[limit - 1]
         return Page(shown, cursors.write_at(last["created_at"], last["no"], scope))
     if broken_off is None:
         return Page(shown, None)
     return Page(shown, cursors.write_at(*broken_off, scope), partial=True)
 
 
-def _rows(
+def whole(db: sqlite3.Connection, numbers: Sequence[int]) -> Iterable[RunRow]:
+    """All of each run."""
+    return map(run_row, _read(db, "whole", numbers))
+
+
+def brief(db: sqlite3.Connection, numbers: Sequence[int]) -> Iterable[RunBrief]:
+    """No more of each than what may be done to it."""
+    return map(run_brief, _read(db, "brief", numbers))
+
+
+def _read(db: sqlite3.Connection, how: str, numbers: Sequence[int]) -> Iterable[sqlite3.Row]:
+    return db.execute(_SQL[how], {"nos": jsonio.dumps(numbers).decode()}).fetchall()
+
+
+def _places(
     db: sqlite3.Connection, wanted: RunFilter, scope: dict[str, Any], start: Place, limit: int
 ) -> tuple[Sequence[sqlite3.Row], Place | None]:
-    """Rows after `start`, and how far the search came where it was broken off."""
+    """Where the runs after `start` are, and how far the search came where it was broken off."""
     values = scope | {"at": start[0], "no": start[1], "newest": min(start[0], scope["until"] - 1), "limit": limit}
     query = None if wanted.text is None else asked(values["text"])
     narrowest = _narrowest(wanted)

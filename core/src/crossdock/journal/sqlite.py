@@ -15,7 +15,7 @@ from crossdock_sdk import jsonio
 from crossdock.journal import desk, figures, intake, listing, performing, pruning, reading
 from crossdock.journal.audit import Act, Audit
 from crossdock.journal.bulk import BulkJobs
-from crossdock.journal.codec import JsonText, micros, micros_or_none, run_brief, run_row
+from crossdock.journal.codec import JsonText, micros, micros_or_none
 from crossdock.journal.condition import Condition
 from crossdock.journal.cursors import Cursors
 from crossdock.journal.errors import JournalError
@@ -380,11 +380,11 @@ class SqliteJournal:
 
     async def runs(self, wanted: RunFilter = ALL_RUNS, *, limit: int = 50, cursor: str | None = None) -> Page[RunRow]:
         bounded = max(1, min(limit, _MOST_PER_PAGE))
-        return await self._read(listing.runs, self._cursors, wanted, bounded, cursor, run_row)
+        return await self._read(listing.runs, self._cursors, wanted, bounded, cursor, listing.whole)
 
     async def briefs(self, wanted: RunFilter, *, limit: int = 500, cursor: str | None = None) -> Page[RunBrief]:
         bounded = max(1, min(limit, _MOST_PER_PAGE))
-        return await self._read(listing.runs, self._cursors, wanted, bounded, cursor, run_brief)
+        return await self._read(listing.runs, self._cursors, wanted, bounded, cursor, listing.brief)
 
     async def replay_of(self, run_id: str) -> RunRow | None:
         return await self._read(reading.replay_of, run_id)

@@ -8,26 +8,20 @@ WHERE flow = :flow AND runs > 0 AND (:statuses IS NULL OR status IN (SELECT valu
 
 -- name: newest_of_all
 -- Of each arm as many as a page has, and of those the newest.
-SELECT runs.* FROM (
-  SELECT runs.no, runs.created_at FROM json_each(:arms) AS arm CROSS JOIN runs
-  WHERE runs.no IN (SELECT r.no FROM runs AS r INDEXED BY runs_status
-                    WHERE r.status = arm.value ->> 0
-                      AND r.created_at >= :since AND r.created_at <= :newest AND (r.created_at < :at OR r.no < :no)
-                    ORDER BY r.created_at DESC, r.no DESC LIMIT :limit)
-  ORDER BY runs.created_at DESC, runs.no DESC LIMIT :limit
-) AS page CROSS JOIN runs USING (no)
-ORDER BY runs.created_at DESC, runs.no DESC;
+SELECT runs.no, runs.created_at FROM json_each(:arms) AS arm CROSS JOIN runs
+WHERE runs.no IN (SELECT r.no FROM runs AS r INDEXED BY runs_status
+                  WHERE r.status = arm.value ->> 0
+                    AND r.created_at >= :since AND r.created_at <= :newest AND (r.created_at < :at OR r.no < :no)
+                  ORDER BY r.created_at DESC, r.no DESC LIMIT :limit)
+ORDER BY runs.created_at DESC, runs.no DESC LIMIT :limit;
 
 -- name: newest_of_flow
-SELECT runs.* FROM (
-  SELECT runs.no, runs.created_at FROM json_each(:arms) AS arm CROSS JOIN runs
-  WHERE runs.no IN (SELECT r.no FROM runs AS r INDEXED BY runs_flow_status
-                    WHERE r.flow = :flow AND r.status = arm.value ->> 0
-                      AND r.created_at >= :since AND r.created_at <= :newest AND (r.created_at < :at OR r.no < :no)
-                    ORDER BY r.created_at DESC, r.no DESC LIMIT :limit)
-  ORDER BY runs.created_at DESC, runs.no DESC LIMIT :limit
-) AS page CROSS JOIN runs USING (no)
-ORDER BY runs.created_at DESC, runs.no DESC;
+SELECT runs.no, runs.created_at FROM json_each(:arms) AS arm CROSS JOIN runs
+WHERE runs.no IN (SELECT r.no FROM runs AS r INDEXED BY runs_flow_status
+                  WHERE r.flow = :flow AND r.status = arm.value ->> 0
+                    AND r.created_at >= :since AND r.created_at <= :newest AND (r.created_at < :at OR r.no < :no)
+                  ORDER BY r.created_at DESC, r.no DESC LIMIT :limit)
+ORDER BY runs.created_at DESC, runs.no DESC LIMIT :limit;
 
 -- name: newest_of_stops
 -- No more arms than a page has rows can have one of its rows: those whose newest runs are the newest.
@@ -51,17 +45,14 @@ WITH arms AS MATERIALIZED (
   ) AS first CROSS JOIN runs ON runs.no = first.newest_no
   ORDER BY runs.created_at DESC, runs.no DESC LIMIT :limit
 )
-SELECT runs.* FROM (
-  SELECT runs.no, runs.created_at FROM arms CROSS JOIN runs
-  WHERE runs.no IN (SELECT r.no FROM runs AS r INDEXED BY runs_stopped
-                    WHERE r.stopped = 1 AND r.needs_person = arms.needs_person AND r.flow = arms.flow
-                      AND r.status = arms.status AND r.stopped_connection = arms.stopped_connection
-                      AND r.error_kind = arms.error_kind AND r.leg IS nullif(arms.leg, '')
-                      AND r.created_at >= :since AND r.created_at <= :newest AND (r.created_at < :at OR r.no < :no)
-                    ORDER BY r.created_at DESC, r.no DESC LIMIT :limit)
-  ORDER BY runs.created_at DESC, runs.no DESC LIMIT :limit
-) AS page CROSS JOIN runs USING (no)
-ORDER BY runs.created_at DESC, runs.no DESC;
+SELECT runs.no, runs.created_at FROM arms CROSS JOIN runs
+WHERE runs.no IN (SELECT r.no FROM runs AS r INDEXED BY runs_stopped
+                  WHERE r.stopped = 1 AND r.needs_person = arms.needs_person AND r.flow = arms.flow
+                    AND r.status = arms.status AND r.stopped_connection = arms.stopped_connection
+                    AND r.error_kind = arms.error_kind AND r.leg IS nullif(arms.leg, '')
+                    AND r.created_at >= :since AND r.created_at <= :newest AND (r.created_at < :at OR r.no < :no)
+                  ORDER BY r.created_at DESC, r.no DESC LIMIT :limit)
+ORDER BY runs.created_at DESC, runs.no DESC LIMIT :limit;
 
 -- name: runs_of_key
 SELECT no, created_at FROM runs
@@ -104,7 +95,7 @@ SELECT MIN(run_no), COUNT(*) FROM (SELECT run_no FROM documents WHERE run_no < :
 
 -- name: matching
 -- Of these runs those that are all of what is wanted.
-SELECT runs.* FROM json_each(:nos) AS found CROSS JOIN runs ON runs.no = found.value
+SELECT runs.no, runs.created_at FROM json_each(:nos) AS found CROSS JOIN runs ON runs.no = found.value
 LEFT JOIN documents ON documents.run_no = runs.no
 WHERE (:flow IS NULL OR runs.flow = :flow)
   AND (:statuses IS NULL OR runs.status IN (SELECT value FROM json_each(:statuses)))
@@ -120,3 +111,10 @@ WHERE (:flow IS NULL OR runs.flow = :flow)
        OR (documents.words IS NOT NULL AND json_array_length(:marks) > 0
            AND NOT EXISTS (SELECT 1 FROM json_each(:marks) AS mark WHERE instr(documents.words, mark.value) = 0)))
 LIMIT :limit;
+
+-- name: whole
+SELECT runs.* FROM json_each(:nos) AS page CROSS JOIN runs ON runs.no = page.value;
+
+-- name: brief
+SELECT runs.id, runs.status, runs.needs_person, runs.emptied_at
+FROM json_each(:nos) AS page CROSS JOIN runs ON runs.no = page.value;
