@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from crossdock.actors import Actor, Role
+from crossdock.actors import Actor, Role, Scope
 from crossdock.journal.base import Act, Journal
 from crossdock.journal.people import AccessToken, Person
 from crossdock.passwords import PasswordError, digest, hashed, new_token
+
+NAME = re.compile(r"[\w.@+-]{1,64}")
+"""What people and tokens are called."""
 
 
 class AccessError(Exception):
@@ -36,7 +40,8 @@ class Access:
         return [_person(person) for person in await self.journal.people.all()]
 
     async def add(self, name: str, role: Role, password: str) -> dict[str, Any]:
-        """Raises `AccessError` if the name is taken or the password too short."""
+        """Raises `AccessError` if the name is none or taken, or the password too short."""
+        _hold_name(name)
         kept = await _hashed(password)
         if not await self.journal.people.add(name, role, kept, self._act("add", name, after={"role": role})):
             raise AccessError(f"there is somebody called {name} already")
@@ -64,13 +69,19 @@ class Access:
         """All tokens, newest first, without themselves."""
         return [_token(token) for token in await self.journal.people.tokens()]
 
-    async def make_token(self, name: str, role: Role, expires_at: datetime | None) -> dict[str, Any]:
-        """A new one; `token` in the answer is shown this once."""
+    async def make_token(
+        self, name: str, role: Role, expires_at: datetime | None, scopes: Collection[Scope] | None = None
+    ) -> dict[str, Any]:
+        """A new one, confined to `scopes` if there are any; `token` in the answer is shown this once."""
+        _hold_name(name)
+        if scopes is not None and not scopes:
+            raise AccessError("a token without any scope opens nothing; leave scopes out for one that opens all", 422)
         if expires_at is not None and expires_at.tzinfo is None:
             raise AccessError("expires_at needs a zone, such as 2027-01-01T00:00:00Z", 422)
-        token, now = new_token(), self.now()
-        made = AccessToken(secrets.token_hex(6), name, role, self.by.name, now, expires_at, None, None)
-        act = Act(now, self.by, "make token", "token", made.id, after={"name": name, "role": role})
+        token, now, kept = new_token(), self.now(), None if scopes is None else frozenset(scopes)
+        made = AccessToken(secrets.token_hex(6), name, role, kept, self.by.name, now, expires_at, None, None)
+        told = {"name": name, "role": role, "scopes": kept and sorted(kept)}
+        act = Act(now, self.by, "make token", "token", made.id, after=told)
         await self.journal.people.add_token(made, digest(token), act)
         return _token(made) | {"token": token}
 
@@ -90,6 +101,11 @@ class Access:
         return Act(self.now(), self.by, action, "person", name, before=before, after=after)
 
 
+def _hold_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise AccessError(f"{name} is no name: letters, digits and . _ @ + -, 64 at most", 422)
+
+
 async def _hashed(password: str) -> str:
     try:
         return await asyncio.to_thread(hashed, password)
@@ -104,4 +120,4 @@ def _person(person: Person) -> dict[str, Any]:
 
 def _token(token: AccessToken) -> dict[str, Any]:
     names = ("id", "name", "role", "created_by", "created_at", "expires_at", "used_at", "revoked_at")
-    return {name: getattr(token, name) for name in names}
+    return {name: getattr(token, name) for name in names} | {"scopes": token.scopes and sorted(token.scopes)}

@@ -55,7 +55,7 @@ class SignIn:
         if not shown.startswith(PREFIX):
             return None
         found = await self.journal.people.token(digest(shown), self.now())
-        return Actor(found.name, found.role, "api") if found and found.good(self.now()) else None
+        return Actor(found.name, found.role, "api", found.scopes) if found and found.good(self.now()) else None
 
     async def by_session(self, cookie: str) -> SignedIn | None:
         """The actor whose session it is; None if it is over."""

@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
-from crossdock.access import Access
-from crossdock.actors import Role, at_terminal
+from crossdock.access import Access, AccessError
+from crossdock.actors import Role, Scope, at_terminal
 from crossdock.plugins import load_plugins
 from crossdock.runtime import Crossdock
 from crossdock.settings import Settings
@@ -22,7 +22,7 @@ from crossdock.signing_in import TRIES
 from crossdock.web.app import create_app
 from crossdock.web.headers import CSP
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import iter_route_contexts
 from pydantic import SecretStr
 
 HERE = "http://127.0.0.1:8000"
@@ -136,7 +136,7 @@ async def test_who_shows_the_admin_token_may_act_from_anywhere(place: Any) -> No
     async with place(admin_token=SecretStr(TOKEN)) as here:
         async with here.client(address="203.0.113.7", **shown) as client:
             assert (await client.post(CANCEL)).status_code == 404
-            assert (await client.get("/api/v1/me")).json() == {"name": "admin", "role": "admin"}
+            assert (await client.get("/api/v1/me")).json() == {"name": "admin", "role": "admin", "scopes": None}
         async with here.client(authorization="Bearer wrong") as client:
             reply = await client.get("/api/v1/me")
             assert (reply.status_code, reply.headers["www-authenticate"]) == (401, "Bearer")
@@ -265,7 +265,7 @@ async def test_a_token_does_what_its_role_may_until_it_ends_or_is_revoked(place:
         assert made["token"].startswith("cdk_")
         client.headers["authorization"] = f"Bearer {made['token']}"
         assert (await client.get("/metrics")).status_code == 200
-        assert (await client.get("/api/v1/me")).json() == {"name": "grafana", "role": "viewer"}
+        assert (await client.get("/api/v1/me")).json() == {"name": "grafana", "role": "viewer", "scopes": None}
         refused = await client.post(CANCEL)
         assert refused.status_code == 403
         assert refused.json()["detail"] == "this takes the role operator; grafana has viewer"
@@ -278,37 +278,89 @@ async def test_a_token_does_what_its_role_may_until_it_ends_or_is_revoked(place:
         assert (await client.get("/metrics")).status_code == 401
 
 
+OPEN = {
+    "/healthz",
+    "/readyz",
+    "/webhooks/{connection}",
+    "/interactions/{connection}",
+    "/login",
+    "/logout",
+    "/static/{name}",
+    "/favicon.ico",
+    "/openapi.json",
+}
 ACTS = re.compile(r"/(replay|cancel|approve|reject|resolve|dismiss|decide|edit)$")
 
 
 async def test_every_route_asks_who_calls_and_what_acts_takes_an_operator(place: Any) -> None:
-    open_to_all = {
-        "/healthz",
-        "/readyz",
-        "/webhooks/{connection}",
-        "/login",
-        "/logout",
-        "/static/{name}",
-        "/favicon.ico",
-    }
     async with place() as here:
         viewer = await here.signed_in("vera", Role.VIEWER)
         token = csrf_of((await viewer.get("/")).text)
         async with here.client() as nobody:
-            for route in here.app.routes:
-                if not isinstance(route, APIRoute) or route.path in open_to_all or route.path == "/openapi.json":
-                    continue
-                path = re.sub(r"\{[^}]+\}", "01aaaaaaaaaaaaaaaaaaaaaaaa", route.path)
-                for method in route.methods:
-                    reply = await nobody.request(method, path)
-                    assert reply.status_code in (303, 401), (method, path, reply.status_code)
-                    if method != "GET" and (ACTS.search(path) or "people" in path or "tokens" in path):
-                        known = {"csrf": token, "records": "{}", "leg": "a", "seen": "x", "verdict": "x", "plan": "x"}
-                        headers = {"x-csrf-token": token}
-                        sent = {"json": {}} if path.startswith("/api") else {"data": known}
-                        reply = await viewer.request(method, path, headers=headers, **sent)
-                        assert reply.status_code == 403, (method, path, reply.status_code, reply.text)
+            for route, method in guarded(here.app):
+                path = re.sub(r"\{[^}]+\}", "01aaaaaaaaaaaaaaaaaaaaaaaa", route)
+                reply = await nobody.request(method, path)
+                assert reply.status_code in (303, 401), (method, path, reply.status_code)
+                if method != "GET" and (ACTS.search(path) or "people" in path or "tokens" in path):
+                    known = {"csrf": token, "records": "{}", "leg": "a", "seen": "x", "verdict": "x", "plan": "x"}
+                    headers = {"x-csrf-token": token}
+                    sent = {"json": {}} if path.startswith("/api") else {"data": known}
+                    reply = await viewer.request(method, path, headers=headers, **sent)
+                    assert reply.status_code == 403, (method, path, reply.status_code, reply.text)
         await viewer.aclose()
+
+
+SCOPES = {
+    "/api/v1/runs": Scope.RUNS,
+    "/api/v1/bulk": Scope.RUNS,
+    "/api/v1/events": Scope.RUNS,
+    "/api/v1/flows": Scope.FLOWS,
+    "/api/v1/connections": Scope.CONNECTIONS,
+    "/api/v1/overview": Scope.FIGURES,
+    "/api/v1/stats": Scope.FIGURES,
+    "/api/v1/audit": Scope.AUDIT,
+    "/metrics": Scope.METRICS,
+}
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+async def test_a_token_opens_the_parts_of_the_api_that_it_is_confined_to_and_no_page(place: Any, scope: Scope) -> None:
+    async with place() as here, here.client() as client:
+        made = await here.access.make_token("robot", Role.ADMIN, None, [scope])
+        assert made["scopes"] == [scope]
+        client.headers["authorization"] = f"Bearer {made['token']}"
+        opened = set()
+        for route, method in guarded(here.app):
+            path = re.sub(r"\{[^}]+\}", "01aaaaaaaaaaaaaaaaaaaaaaaa", route)
+            reply = await client.request(method, path, **({} if method == "GET" else {"json": {}}))
+            wanted = next((one for start, one in SCOPES.items() if route.startswith(start)), None)
+            refused = wanted is not scope and route != "/api/v1/me"
+            assert (reply.status_code == 403) == refused, (method, route, reply.text)
+            opened |= {route} if wanted is scope else set()
+        assert opened
+        assert (await client.get("/api/v1/me")).json()["scopes"] == [scope]
+
+
+async def test_who_is_not_let_in_somewhere_is_told_what_it_takes(place: Any) -> None:
+    async with place() as here, here.client() as client:
+        made = await here.access.make_token("robot", Role.ADMIN, None, [Scope.RUNS, Scope.METRICS])
+        client.headers["authorization"] = f"Bearer {made['token']}"
+        told = (await client.get("/api/v1/audit")).json()["detail"]
+        assert told == "this takes the scope audit; robot has metrics, runs"
+        told = (await client.post("/api/v1/tokens", json={"name": "all", "role": "admin"})).json()["detail"]
+        assert told == "this is for those who are not confined to scopes; robot has metrics, runs"
+        [listed] = await here.access.tokens()
+        assert listed["scopes"] == ["metrics", "runs"]
+        with pytest.raises(AccessError, match="opens nothing"):
+            await here.access.make_token("none", Role.VIEWER, None, [])
+
+
+def guarded(app: Any) -> list[tuple[str, str]]:
+    """All but what is open to everybody: the path and the method."""
+    routes = [(route.path, sorted(route.methods or ())) for route in iter_route_contexts(app.routes) if route.path]
+    found = [(path, method) for path, methods in routes if path not in OPEN for method in methods]
+    assert {("/", "GET"), ("/api/v1/runs", "GET"), ("/api/v1/tokens", "POST"), ("/metrics", "GET")} <= set(found)
+    return found
 
 
 async def test_answers_carry_safe_headers_and_pages_a_strict_policy(place: Any) -> None:

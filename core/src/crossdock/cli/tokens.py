@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crossdock.actors import Role
+from crossdock.actors import Role, Scope
 from crossdock.cli import options
 from crossdock.cli.errors import misused
 from crossdock.cli.output import emit, safe, table
@@ -32,11 +32,14 @@ def create(
     expires: Annotated[
         str | None, typer.Option(metavar="DAY", help="The day on which it ends, such as 2027-01-31.")
     ] = None,
+    scope: Annotated[
+        list[Scope] | None, typer.Option(help="A part of the API to confine it to; may be given again. Without: none.")
+    ] = None,
     config: options.Config = None,
     json: options.Json = False,
 ) -> None:
     """Make a token; it is shown this once."""
-    made = with_access(config, lambda access: access.make_token(name, role, _day(expires)))
+    made = with_access(config, lambda access: access.make_token(name, role, _day(expires), scope or None))
     if json:
         emit(made)
     else:
@@ -55,12 +58,13 @@ def list_(config: options.Config = None, json: options.Json = False) -> None:
             one["id"],
             safe(one["name"]),
             one["role"],
+            ", ".join(one["scopes"] or ["all"]),
             _shown(one["used_at"]),
             "revoked" if one["revoked_at"] else _shown(one["expires_at"]),
         )
         for one in found
     ]
-    table(("id", "name", "role", "last used", "ends"), rows)
+    table(("id", "name", "role", "scopes", "last used", "ends"), rows)
 
 
 @app.command()

@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from crossdock.actors import Role
+from crossdock_sdk import jsonio
+
+from crossdock.actors import Role, Scope
 from crossdock.journal.audit import Act, ActRow, insert_act
 from crossdock.journal.codec import instant, instant_or_none, micros, micros_or_none
 from crossdock.journal.hooks import Read, Write
@@ -38,6 +40,8 @@ class AccessToken:
     id: str
     name: str
     role: Role
+    scopes: frozenset[Scope] | None
+    """The parts of the API that it opens; None: all."""
     created_by: str
     created_at: datetime
     expires_at: datetime | None
@@ -107,6 +111,7 @@ class People:
         values: dict[str, Any] = {"id": token.id, "name": token.name, "hash": digest, "role": str(token.role)}
         values |= {"created_by": token.created_by, "now": micros(token.created_at)}
         values |= {"expires_at": micros_or_none(token.expires_at)}
+        values |= {"scopes": None if token.scopes is None else jsonio.dumps(sorted(token.scopes)).decode()}
         await self._write(partial(_noted, statement="put_token", values=values, act=self._row(act)))
 
     async def token(self, digest: bytes, now: datetime) -> AccessToken | None:
@@ -210,7 +215,8 @@ def _tokens(db: sqlite3.Connection) -> list[AccessToken]:
 def _token(row: sqlite3.Row) -> AccessToken:
     times = [instant_or_none(row[name]) for name in ("expires_at", "used_at", "revoked_at")]
     role = Role(row["role"])
-    return AccessToken(row["id"], row["name"], role, row["created_by"], instant(row["created_at"]), *times)
+    scopes = None if row["scopes"] is None else frozenset(map(Scope, jsonio.loads(row["scopes"])))
+    return AccessToken(row["id"], row["name"], role, scopes, row["created_by"], instant(row["created_at"]), *times)
 
 
 def _session_of(db: sqlite3.Connection, digest: bytes) -> Session | None:

@@ -12,7 +12,7 @@ from fastapi import Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from crossdock.actors import Actor, Role
+from crossdock.actors import Actor, Role, Scope
 from crossdock.public import loopback
 from crossdock.runtime import Crossdock
 from crossdock.signing_in import SignedIn, SignIn
@@ -91,6 +91,7 @@ async def seated(request: Request) -> SignedIn:
     found = await recognised(request)
     if found is None:
         raise SignInFirstError
+    hold_scope(found.actor, None)
     if request.method not in _SAFE and "authorization" not in request.headers:
         _hold_own(request)
         form = await request.form()
@@ -129,6 +130,22 @@ def hold_role(actor: Actor, role: Role) -> None:
     """Raise 403 unless the actor has this role."""
     if not actor.role.covers(role):
         raise HTTPException(403, f"this takes the role {role}; {actor.name} has {actor.role}")
+
+
+def within(scope: Scope | None) -> Callable[[Actor], None]:
+    """What a part of the API depends on: `admit`, and that the caller may use this part; None: is not confined."""
+
+    def hold(actor: Annotated[Actor, Depends(admit)]) -> None:
+        hold_scope(actor, scope)
+
+    return hold
+
+
+def hold_scope(actor: Actor, scope: Scope | None) -> None:
+    """Raise 403 if the actor is confined to other parts."""
+    if not actor.opens(scope):
+        wanted = f"takes the scope {scope}" if scope else "is for those who are not confined to scopes"
+        raise HTTPException(403, f"this {wanted}; {actor.name} has {', '.join(sorted(actor.scopes or ()))}")
 
 
 Viewing = Annotated[Actor, Depends(_needs(Role.VIEWER))]

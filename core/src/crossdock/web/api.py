@@ -10,14 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from crossdock.actors import Actor
+from crossdock.actors import Actor, Scope
 from crossdock.edits import MOST, Edit
 from crossdock.journal.base import RunFilter, RunRow
 from crossdock.operations import Operations, UnknownRunError
 from crossdock.preview import Preview, preview
 from crossdock.runtime import Crossdock
 from crossdock.web import replies, views
-from crossdock.web.access import Operating, admit
+from crossdock.web.access import Operating, within
 from crossdock.web.exact import ExactRoute
 from crossdock.web.problems import ExactJSON, answers
 from crossdock.web.wanted import wanted_runs
@@ -25,7 +25,7 @@ from crossdock.web.wanted import wanted_runs
 router = APIRouter(
     prefix="/api/v1",
     tags=["runs"],
-    dependencies=[Depends(admit)],
+    dependencies=[Depends(within(Scope.RUNS))],
     default_response_class=ExactJSON,
     route_class=ExactRoute,
 )

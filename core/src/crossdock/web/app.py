@@ -65,6 +65,6 @@ def create_app(settings: Settings | None = None, *, runtime: Crossdock | None = 
     app.add_exception_handler(SignInFirstError, _to_sign_in)
     app.add_middleware(SafeHeaders, https=(held.settings.public_url or "").startswith("https://"))
     ours = (webhooks, interactions, health, api, flows, connections, figures, bulk, audit, people)
-    for router in (*(module.router for module in ours), *dashboard.routers()):
+    for router in (*(module.router for module in ours), people.own, *dashboard.routers()):
         app.include_router(router)
     return app

@@ -7,16 +7,17 @@ from typing import Annotated, Literal, TypeAlias
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
+from crossdock.actors import Scope
 from crossdock.journal.audit import StoredAct
 from crossdock.web import replies
-from crossdock.web.access import admit
+from crossdock.web.access import within
 from crossdock.web.api import Runtime
 from crossdock.web.problems import ExactJSON, answers
 
 Kind: TypeAlias = Literal["run", "bulk", "flow", "connection", "person", "token"]
 """What people act on."""
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"], dependencies=[Depends(admit)])
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"], dependencies=[Depends(within(Scope.AUDIT))])
 
 
 @router.get(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from crossdock.actors import Actor
+from crossdock.actors import Actor, Scope
 from crossdock.asked import runs_asked
 from crossdock.bulk import ACTIONS, FASTEST, MOST, PACE, Bulk, BulkError, Wish
 from crossdock.edits import Edit
@@ -19,7 +19,7 @@ from crossdock.journal.bulk import Job
 from crossdock.runtime import Crossdock
 from crossdock.state import Status
 from crossdock.web import replies, views
-from crossdock.web.access import Operating, admit
+from crossdock.web.access import Operating, within
 from crossdock.web.api import FieldEdit, Reason
 from crossdock.web.exact import ExactRoute
 from crossdock.web.problems import ExactJSON, answers
@@ -27,7 +27,7 @@ from crossdock.web.problems import ExactJSON, answers
 router = APIRouter(
     prefix="/api/v1/bulk",
     tags=["bulk"],
-    dependencies=[Depends(admit)],
+    dependencies=[Depends(within(Scope.RUNS))],
     default_response_class=ExactJSON,
     route_class=ExactRoute,
 )

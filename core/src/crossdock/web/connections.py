@@ -10,12 +10,13 @@ from fastapi import APIRouter, Depends
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from crossdock.actors import Scope
 from crossdock.journal.base import ConnectionState
 from crossdock.journal.pauses import CONNECTION
 from crossdock.runtime import Crossdock
 from crossdock.vault import VaultError
 from crossdock.web import replies, views
-from crossdock.web.access import Operating, admit
+from crossdock.web.access import Operating, within
 from crossdock.web.api import Runtime
 from crossdock.web.exact import ExactRoute
 from crossdock.web.pausing import offer_pausing, paused
@@ -27,7 +28,7 @@ _UNKNOWN = ("circuit", "trying", "since", "next_try", "webhooks", "poll", "pause
 router = APIRouter(
     prefix="/api/v1/connections",
     tags=["connections"],
-    dependencies=[Depends(admit)],
+    dependencies=[Depends(within(Scope.CONNECTIONS))],
     default_response_class=ExactJSON,
     route_class=ExactRoute,
 )

@@ -10,14 +10,17 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from crossdock.actors import Scope
 from crossdock.journal.figures import Bucket
 from crossdock.runtime import Crossdock
 from crossdock.web import replies, views
-from crossdock.web.access import admit
+from crossdock.web.access import within
 from crossdock.web.problems import ExactJSON, answers
 from crossdock.web.wanted import instant_of
 
-router = APIRouter(prefix="/api/v1", tags=["figures"], dependencies=[Depends(admit)], default_response_class=ExactJSON)
+router = APIRouter(
+    prefix="/api/v1", tags=["figures"], dependencies=[Depends(within(Scope.FIGURES))], default_response_class=ExactJSON
+)
 
 
 class BucketSize(StrEnum):

@@ -11,13 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from crossdock.actors import Scope
 from crossdock.config.compiled import CompiledFlow
 from crossdock.forecast import forecast, records_held
 from crossdock.journal.base import Journal, RunFilter
 from crossdock.journal.pauses import FLOW
 from crossdock.runtime import Crossdock
 from crossdock.web import replies
-from crossdock.web.access import admit
+from crossdock.web.access import within
 from crossdock.web.api import Runtime
 from crossdock.web.exact import ExactRoute
 from crossdock.web.mappings import sources
@@ -27,7 +28,7 @@ from crossdock.web.problems import ExactJSON, answers
 router = APIRouter(
     prefix="/api/v1/flows",
     tags=["flows"],
-    dependencies=[Depends(admit)],
+    dependencies=[Depends(within(Scope.FLOWS))],
     default_response_class=ExactJSON,
     route_class=ExactRoute,
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from crossdock.actors import Scope
 from crossdock.exposition import CONTENT_TYPE
 from crossdock.readiness import readiness
 from crossdock.runtime import Crossdock
 from crossdock.web import replies
-from crossdock.web.access import admit
+from crossdock.web.access import within
 from crossdock.web.problems import ExactJSON, answers
 
 router = APIRouter(tags=["operation"])
@@ -45,7 +46,7 @@ async def readyz(request: Request) -> Response:
 @router.get(
     "/metrics",
     summary="Metrics as Prometheus reads them",
-    dependencies=[Depends(admit)],
+    dependencies=[Depends(within(Scope.METRICS))],
     responses={200: {"content": {"text/plain": {}}}, **answers(401, 403)},
 )
 async def metrics(request: Request) -> Response:

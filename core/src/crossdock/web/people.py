@@ -8,22 +8,24 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from crossdock.access import Access
-from crossdock.actors import Actor, Role
+from crossdock.access import NAME, Access
+from crossdock.actors import Actor, Role, Scope
 from crossdock.runtime import Crossdock
 from crossdock.web import replies
-from crossdock.web.access import Administering, Viewing, admit
+from crossdock.web.access import Administering, Viewing, within
 from crossdock.web.exact import ExactRoute
 from crossdock.web.problems import ExactJSON, answers
 
 router = APIRouter(
     prefix="/api/v1",
     tags=["access"],
-    dependencies=[Depends(admit)],
+    dependencies=[Depends(within(None))],
     default_response_class=ExactJSON,
     route_class=ExactRoute,
 )
-_NAME = r"^[\w.@+-]{1,64}$"
+own = APIRouter(prefix="/api/v1", tags=["access"], default_response_class=ExactJSON)
+"""What every token opens."""
+_NAME = f"^{NAME.pattern}$"
 
 
 class NewPerson(BaseModel):
@@ -54,6 +56,9 @@ class NewToken(BaseModel):
     name: str = Field(pattern=_NAME, examples=["grafana"])
     role: Role = Field(examples=["viewer"])
     expires_at: datetime | None = Field(default=None, description="an instant with its zone; null: never")
+    scopes: list[Scope] | None = Field(
+        default=None, description="the parts of the API that it opens; null: all, and the pages", examples=[["metrics"]]
+    )
 
 
 def _access(request: Request, by: Actor) -> Access:
@@ -61,9 +66,9 @@ def _access(request: Request, by: Actor) -> Access:
     return Access(runtime.journal, by, runtime.now)
 
 
-@router.get("/me", response_model=replies.MeReply, summary="Who you are", responses=answers(401, 403))
+@own.get("/me", response_model=replies.MeReply, summary="Who you are", responses=answers(401, 403))
 async def who_am_i(by: Viewing) -> Response:
-    return ExactJSON({"name": by.name, "role": by.role})
+    return ExactJSON({"name": by.name, "role": by.role, "scopes": by.scopes and sorted(by.scopes)})
 
 
 @router.get("/people", response_model=replies.PeopleReply, summary="Who is let in", responses=answers(401, 403))
@@ -108,7 +113,8 @@ async def list_tokens(request: Request, by: Administering) -> Response:
     responses=answers(401, 403, 422),
 )
 async def add_token(request: Request, by: Administering, token: NewToken) -> Response:
-    return ExactJSON(await _access(request, by).make_token(token.name, token.role, token.expires_at), 201)
+    made = await _access(request, by).make_token(token.name, token.role, token.expires_at, token.scopes)
+    return ExactJSON(made, 201)
 
 
 @router.delete(

@@ -298,6 +298,7 @@ class MeReply(BaseModel):
 
     name: str = Field(examples=["ann"])
     role: str = Field(examples=["operator"])
+    scopes: list[str] | None = Field(description="the parts of the API that you are confined to; null: none")
 
 
 class PersonReply(BaseModel):
@@ -326,6 +327,9 @@ class TokenReply(BaseModel):
     expires_at: datetime | None
     used_at: datetime | None
     revoked_at: datetime | None
+    scopes: list[str] | None = Field(
+        description="the parts of the API that it opens; null: all", examples=[["metrics"]]
+    )
 
 
 class NewTokenReply(TokenReply):

@@ -27,8 +27,8 @@ SELECT * FROM people ORDER BY name;
 SELECT EXISTS (SELECT 1 FROM people);
 
 -- name: put_token
-INSERT INTO access_tokens (id, name, hash, role, created_by, created_at, expires_at)
-VALUES (:id, :name, :hash, :role, :created_by, :now, :expires_at);
+INSERT INTO access_tokens (id, name, hash, role, created_by, created_at, expires_at, scopes)
+VALUES (:id, :name, :hash, :role, :created_by, :now, :expires_at, :scopes);
 
 -- name: token
 SELECT * FROM access_tokens WHERE hash = ?;
