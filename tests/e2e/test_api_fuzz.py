@@ -12,12 +12,15 @@ import pytest
 
 BAD = ({"code": "NO-SUCH-SKU", "name": "Consulting", "quantity": 2, "unit_price": "49.00"},)
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+CHECKS += ",ignored_auth"
+ANN = {"name": "ann", "role": "admin", "password": "nobody is let in without a word"}
 EXAMPLES = os.environ.get("CROSSDOCK_TEST_FUZZ", "8")
 
 
 async def asked(firm: Any, folder: Path, run: str) -> str:
     """What Schemathesis found, with the ids of things that are there; empty if nothing."""
     made = await firm.client.post(f"{firm.server.url}/api/v1/tokens", json={"name": "fuzz", "role": "admin"})
+    await firm.client.post(f"{firm.server.url}/api/v1/people", json=ANN)
     config = folder / "schemathesis.toml"
     known = {"run": run, "connection": "crm", "name": "crm"}
     config.write_text("[parameters]\n" + "".join(f'"path.{name}" = "{value}"\n' for name, value in known.items()))

@@ -13,6 +13,7 @@ from crossdock.config import models
 from crossdock.config.telling import Telling
 from crossdock.plugins import Registry, load_plugins
 from crossdock.settings import Settings
+from crossdock.web.access import ROLE
 from crossdock.web.app import create_app
 from crossdock.web.dashboard.words import KINDS, STATUSES
 from pydantic import BaseModel
@@ -109,13 +110,19 @@ def api() -> str:
         "# HTTP API\n\nEvery path that a server has. The same with parameters, bodies and examples is at `/docs` of a"
         " running server, and for programs at `/openapi.json`. Errors are `application/problem+json` (RFC 9457)."
     )
-    groups: dict[str, list[tuple[str, str, str]]] = {}
+    groups: dict[str, list[tuple[str, ...]]] = {}
     for path, operations in described["paths"].items():
         for method, one in operations.items():
             about = one.get("description") or one.get("summary", "")
+            needed = [name for names in one.get("security", []) for names in names.values() for name in names]
+            scopes = ", ".join(code(name) for name in needed if not name.startswith(ROLE))
+            role = next((name.removeprefix(ROLE) for name in needed if name.startswith(ROLE)), "viewer")
             row = (code(f"{method.upper()} {path}"), one.get("summary", ""), about.split("\n\n")[0])
+            row += (scopes, role if needed else "")
             groups.setdefault((one.get("tags") or ["other"])[0], []).append(row)
-    return "\n\n".join([told, *(f"## {tag}\n\n{table(('', '', ''), rows)}" for tag, rows in groups.items())])
+    return "\n\n".join(
+        [told, *(f"## {tag}\n\n{table(('', '', '', 'scope', 'role'), rows)}" for tag, rows in groups.items())]
+    )
 
 
 def words() -> str:

@@ -289,7 +289,8 @@ OPEN = {
     "/favicon.ico",
     "/openapi.json",
 }
-ACTS = re.compile(r"/(replay|cancel|approve|reject|resolve|dismiss|decide|edit)$")
+ASKS = {"/api/v1/runs/{run}/preview", "/api/v1/flows/{name}/forecast", "/flows/{name}"}
+"""What is posted only because the question is long."""
 
 
 async def test_every_route_asks_who_calls_and_what_acts_takes_an_operator(place: Any) -> None:
@@ -301,7 +302,7 @@ async def test_every_route_asks_who_calls_and_what_acts_takes_an_operator(place:
                 path = re.sub(r"\{[^}]+\}", "01aaaaaaaaaaaaaaaaaaaaaaaa", route)
                 reply = await nobody.request(method, path)
                 assert reply.status_code in (303, 401), (method, path, reply.status_code)
-                if method != "GET" and (ACTS.search(path) or "people" in path or "tokens" in path):
+                if method != "GET" and route not in ASKS:
                     known = {"csrf": token, "records": "{}", "leg": "a", "seen": "x", "verdict": "x", "plan": "x"}
                     headers = {"x-csrf-token": token}
                     sent = {"json": {}} if path.startswith("/api") else {"data": known}

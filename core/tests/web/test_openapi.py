@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crossdock.actors import Scope
 from crossdock.plugins import load_plugins
 from crossdock.runtime import Crossdock
 from crossdock.settings import Settings
@@ -44,6 +45,17 @@ def test_every_failure_is_a_problem(described: Any) -> None:
                 assert list(reply["content"]) == ["application/problem+json"], (method, path, status)
         if path.startswith("/api/"):
             assert {"401", "403"} <= operation["responses"].keys(), (method, path)
+
+
+def test_what_is_not_open_says_which_scope_and_role_it_takes(described: Any) -> None:
+    assert described["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    for method, path, operation in operations(described):
+        if not path.startswith("/api/"):
+            continue
+        [[told]] = [one.values() for one in operation["security"]]
+        assert len([one for one in told if one in set(Scope)]) == (path.split("/")[3] not in {"people", "tokens", "me"})
+        if method != "get" and not path.endswith(("/forecast", "/runs/{run}/preview")):
+            assert {"role:operator", "role:admin"} & set(told), (method, path)
 
 
 def test_what_is_taken_and_answered_has_examples(described: Any) -> None:

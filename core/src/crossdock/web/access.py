@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
-from fastapi import Depends
+from fastapi import Depends, Security
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -22,6 +23,16 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 COOKIE = "crossdock-session"
 CSRF_HEADER = "x-csrf-token"
 CSRF_FIELD = "csrf"
+ROLE = "role:"
+"""What stands before a role among the scopes of an operation, in the description of the API."""
+BEARER = HTTPBearer(
+    scheme_name="token",
+    description="A token of `crossdock tokens create`, or the admin token. Of each operation are told the scope that a"
+    f" token must have if it is confined to any, and, as `{ROLE}…`, the least role; a viewer may ask for the others."
+    " A browser that has signed in shows its session's cookie, and `X-CSRF-Token` where something is changed. Without"
+    " tokens and people, programs on the server's own machine are let in.",
+    auto_error=False,
+)
 
 
 class SignInFirstError(Exception):
@@ -119,7 +130,7 @@ def way_back(given: str) -> str:
 
 
 def _needs(role: Role) -> Callable[[Actor], Actor]:
-    def hold(actor: Annotated[Actor, Depends(admit)]) -> Actor:
+    def hold(actor: Annotated[Actor, Depends(admit)], _: object = Security(BEARER, scopes=[f"{ROLE}{role}"])) -> Actor:
         hold_role(actor, role)
         return actor
 
@@ -134,8 +145,9 @@ def hold_role(actor: Actor, role: Role) -> None:
 
 def within(scope: Scope | None) -> Callable[[Actor], None]:
     """What a part of the API depends on: `admit`, and that the caller may use this part; None: is not confined."""
+    told = [] if scope is None else [str(scope)]
 
-    def hold(actor: Annotated[Actor, Depends(admit)]) -> None:
+    def hold(actor: Annotated[Actor, Depends(admit)], _: object = Security(BEARER, scopes=told)) -> None:
         hold_scope(actor, scope)
 
     return hold
