@@ -114,7 +114,7 @@ def api() -> str:
     for path, operations in described["paths"].items():
         for method, one in operations.items():
             about = one.get("description") or one.get("summary", "")
-            needed = [name for names in one.get("security", []) for names in names.values() for name in names]
+            needed = [name for shown in one.get("security", []) for taken in shown.values() for name in taken]
             scopes = ", ".join(code(name) for name in needed if not name.startswith(ROLE))
             role = next((name.removeprefix(ROLE) for name in needed if name.startswith(ROLE)), "viewer")
             row = (code(f"{method.upper()} {path}"), one.get("summary", ""), about.split("\n\n")[0])

@@ -80,10 +80,11 @@ class Access:
             raise AccessError("expires_at needs a zone, such as 2027-01-01T00:00:00Z", 422)
         token, now, kept = new_token(), self.now(), None if scopes is None else frozenset(scopes)
         made = AccessToken(secrets.token_hex(6), name, role, kept, self.by.name, now, expires_at, None, None)
-        told = {"name": name, "role": role, "scopes": kept and sorted(kept)}
+        shown = _token(made)
+        told = {part: shown[part] for part in ("name", "role", "scopes")}
         act = Act(now, self.by, "make token", "token", made.id, after=told)
         await self.journal.people.add_token(made, digest(token), act)
-        return _token(made) | {"token": token}
+        return shown | {"token": token}
 
     async def revoke(self, token_id: str) -> dict[str, Any]:
         """Raises `AccessError` if there is none that is good."""
