@@ -52,8 +52,7 @@ def _no_intent() -> None:
 
 
 def _no_fence() -> None:
-    for name in ("update_run", "select_claimed"):
-        _replace("runs", name, "AND fence = :fence AND owner = :owner", "")
+    _replace("checkpoints", "claimed", "USING (id, fence, owner)", "USING (id)")
 
 
 def _no_dedupe() -> None:

@@ -8,7 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from crossdock.journal.statements import load, parse, rows_of, split
+from crossdock.journal.gathered import rows_of
+from crossdock.journal.statements import load, parse, split
 
 
 def test_blocks_are_found_by_name() -> None:

@@ -14,8 +14,8 @@ from crossdock_sdk import jsonio
 from crossdock.actors import Actor, Role
 from crossdock.journal.audit import Act, ActRow, Audit, insert_act
 from crossdock.journal.codec import JsonText, instant, instant_or_none, micros
+from crossdock.journal.gathered import run_rows
 from crossdock.journal.hooks import Read, Write
-from crossdock.journal.intake import insert_rows
 from crossdock.journal.statements import load
 
 _SQL = load("bulk")
@@ -167,7 +167,7 @@ def _add(db: sqlite3.Connection, values: dict[str, Any], runs: Sequence[str], ac
     row = db.execute(_SQL["put_job"], values).fetchone()
     if row is None:
         return str(db.execute(_SQL["job_of_key"], (values["idempotency_key"],)).fetchone()["id"])
-    insert_rows(db, _SQL["put_item"], [(row["no"], place, run) for place, run in enumerate(runs, 1)])
+    run_rows(db, _SQL["put_item"], [(row["no"], place, run) for place, run in enumerate(runs, 1)])
     insert_act(db, act)
     return str(values["id"])
 

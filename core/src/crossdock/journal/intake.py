@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 from crossdock.journal.audit import ActRow, insert_act
 from crossdock.journal.codec import instant
 from crossdock.journal.errors import AlreadyReplayed, JournalError, PayloadRemoved
+from crossdock.journal.gathered import MOST, rows_of, run_rows
 from crossdock.journal.rows import Accepted
-from crossdock.journal.statements import load, rows_of
+from crossdock.journal.statements import load
 from crossdock.journal.writer import JointUnit
 
 Row: TypeAlias = dict[str, Any]
@@ -20,8 +21,6 @@ StepValues: TypeAlias = tuple[str, str | None, str, str, int]
 """kind, leg, phase, JSON data, at."""
 
 _SQL = load("runs")
-_ROWS = 32
-"""Rows by one statement at most: each number of rows is a statement of its own that SQLite has to read."""
 _EVENT = ("connection", "id", "type", "subject", "data", "received_at", "occurred_at", "trace", "via")
 _NEW_RUN = ("id", "flow", "key", "status", "event_seq", "plan_hash", "trace", "replay_of", "root")
 _RUN = (*_NEW_RUN, "created_at", "created_at", "due_at", "flow", "key")
@@ -52,8 +51,8 @@ def _accepted(arrivals: Sequence[Arrival], seqs: Sequence[int | None]) -> Accept
 def _insert_events(db: sqlite3.Connection, events: Sequence[Row]) -> list[int | None]:
     """Their numbers; None for those that were known."""
     seqs: list[int | None] = []
-    for start in range(0, len(events), _ROWS):
-        some = events[start : start + _ROWS]
+    for start in range(0, len(events), MOST):
+        some = events[start : start + MOST]
         last = db.execute(_SQL["last_event"]).fetchone()[0]
         numbered = [(last + place, *map(event.__getitem__, _EVENT)) for place, event in enumerate(some, 1)]
         values = [value for row in numbered for value in row]
@@ -70,7 +69,7 @@ def _insert_new_runs(db: sqlite3.Connection, runs: Sequence[Row]) -> None:
     for run in runs:
         record = run["flow"], run["key"]
         # Whose turn it is is judged by what stood before the statement: a record's second run needs another one.
-        if record in together or len(together) == _ROWS:
+        if record in together or len(together) == MOST:
             _insert_runs(db, list(together.values()))
             together = {}
         together[record] = run
@@ -149,11 +148,4 @@ def _root(db: sqlite3.Connection, run: Row) -> str:
 
 def insert_steps(db: sqlite3.Connection, run_no: int, known: int, steps: Sequence[StepValues]) -> None:
     """Add steps after the `known` ones."""
-    insert_rows(db, _SQL["insert_step"], [(run_no, seq, *values) for seq, values in enumerate(steps, known + 1)])
-
-
-def insert_rows(db: sqlite3.Connection, insert: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert rows by as few statements as may be."""
-    for start in range(0, len(rows), _ROWS):
-        some = rows[start : start + _ROWS]
-        db.execute(rows_of(insert, len(some)), [value for row in some for value in row])
+    run_rows(db, _SQL["insert_step"], [(run_no, seq, *values) for seq, values in enumerate(steps, known + 1)])

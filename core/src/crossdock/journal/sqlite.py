@@ -15,6 +15,7 @@ from crossdock_sdk import jsonio
 from crossdock.journal import desk, figures, intake, listing, performing, pruning, reading
 from crossdock.journal.audit import Act, Audit
 from crossdock.journal.bulk import BulkJobs
+from crossdock.journal.checkpointing import Checkpointing
 from crossdock.journal.codec import JsonText, micros, micros_or_none
 from crossdock.journal.condition import Condition
 from crossdock.journal.cursors import Cursors
@@ -322,12 +323,14 @@ class SqliteJournal:
         unlock: Sequence[str] = (),
     ) -> int:
         return await self._write(
-            performing.Checkpointing(
+            Checkpointing(
                 claim=claim,
                 steps=self._step_values(checkpoints),
                 update=self._update_values(update, lease_until),
-                objects=(tuple(update.objects_used), tuple(update.objects_released)),
-                locks=(tuple(acquire), tuple(unlock)),
+                used=tuple(update.objects_used),
+                released=tuple(update.objects_released),
+                acquire=tuple(acquire),
+                unlock=tuple(unlock),
                 alerts=self._alert_values(update.alerts),
                 known_steps=update.known_steps,
             )

@@ -47,13 +47,6 @@ def _has_sql(text: str) -> bool:
 
 
 @cache
-def rows_of(insert: str, rows: int) -> str:
-    """An `INSERT … VALUES` whose row is the line that begins with a parenthesis, for that many rows at once."""
-    lines = [", ".join([line] * rows) if line.startswith("(") else line for line in insert.rstrip(";").splitlines()]
-    return "\n".join(lines)
-
-
-@cache
 def load(name: str) -> Mapping[str, str]:
     """The statements of `sql/<name>.sql`."""
     return parse((files("crossdock.journal") / "sql" / f"{name}.sql").read_text("utf-8"))

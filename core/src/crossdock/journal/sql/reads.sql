@@ -14,6 +14,11 @@ WHERE runs.id = ? ORDER BY steps.seq;
 -- name: event
 SELECT * FROM events WHERE seq = ?;
 
+-- name: events
+SELECT * FROM events WHERE seq IN (VALUES
+(?)
+);
+
 -- name: replay
 SELECT * FROM runs WHERE replay_of = ?;
 

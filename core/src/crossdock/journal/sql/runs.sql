@@ -54,16 +54,15 @@ LIMIT :limit;
 SELECT no, owner FROM runs
 WHERE id = :id AND turn = 1 AND (owner IS NULL OR lease_until <= :now);
 
--- name: claim_run
+-- name: claim_runs
+WITH given (no, owner, lease_until, now) AS (VALUES
+(?, ?, ?, ?)
+)
 UPDATE runs
-SET owner = :owner, lease_until = :lease_until, fence = fence + 1, nudged = 0,
-    takeovers = takeovers + (owner IS NOT NULL), updated_at = :now
-WHERE no = :no
+SET owner = given.owner, lease_until = given.lease_until, fence = fence + 1, nudged = 0,
+    takeovers = takeovers + (runs.owner IS NOT NULL), updated_at = now
+FROM given WHERE runs.no = given.no
 RETURNING *;
-
--- name: select_claimed
-SELECT no FROM runs
-WHERE id = :id AND fence = :fence AND owner = :owner;
 
 -- name: select_open
 SELECT no, step_count FROM runs WHERE id = ? AND ended_at IS NULL;
@@ -74,30 +73,6 @@ INSERT INTO steps (run_no, seq, kind, leg, phase, data, at) VALUES
 
 -- name: count_steps
 UPDATE runs SET step_count = :step_count WHERE no = :no;
-
--- name: update_run
--- A person's step that came in since the claim makes a run that is let go of due at once.
-UPDATE runs
-SET status = :status, error = :error, leg = :leg, waits_for = :waits_for, stopped_connection = :stopped_connection,
-    error_kind = :error_kind, stopped = :stopped, needs_person = :needs_person, label = COALESCE(:label, label),
-    due_at = CASE WHEN :ended THEN NULL
-                  WHEN :freed AND nudged THEN MIN(COALESCE(:due_at, :now), :now)
-                  ELSE :due_at END,
-    fingerprint = COALESCE(:fingerprint, fingerprint), leaves = :leaves, step_count = step_count + :steps,
-    updated_at = :now,
-    owner = CASE WHEN :freed THEN NULL ELSE owner END,
-    lease_until = CASE WHEN :freed THEN NULL ELSE COALESCE(:lease_until, lease_until) END,
-    ended_at = CASE WHEN :ended THEN :now END,
-    turn = CASE WHEN :ended THEN 0 ELSE turn END
-WHERE id = :id AND fence = :fence AND owner = :owner
-  AND step_count <= COALESCE(:known_steps, step_count)
-RETURNING no, flow, key, step_count;
-
--- name: pass_turn
-UPDATE runs SET turn = 1
-WHERE no = (SELECT no FROM runs
-            WHERE flow = :flow AND key = :key AND ended_at IS NULL
-            ORDER BY event_seq, no LIMIT 1);
 
 -- name: nudge
 UPDATE runs
@@ -124,30 +99,3 @@ UPDATE runs SET lease_until = 0 WHERE owner = ?;
 
 -- name: drop_token_lease
 DELETE FROM token_leases WHERE owner = ?;
-
--- name: take_lock
-INSERT INTO locks (name, run_no) VALUES (?, ?) ON CONFLICT (name) DO NOTHING RETURNING 1;
-
--- name: lock_holder
-SELECT runs.no, runs.id FROM locks JOIN runs ON runs.no = locks.run_no WHERE locks.name = ?;
-
--- name: drop_lock
-DELETE FROM locks WHERE name = ? AND run_no = ?;
-
--- name: locks_of
-SELECT name FROM locks WHERE run_no = ?;
-
--- name: wake
-UPDATE runs SET due_at = :now
-WHERE waits_for = :waits_for AND ended_at IS NULL AND (due_at IS NULL OR due_at > :now);
-
--- name: use_object
-INSERT INTO objects (connection, object, object_id, run_no, leg) VALUES
-(?, ?, ?, ?, ?)
-ON CONFLICT DO NOTHING;
-
--- name: release_object
--- For the whole chain of replays: what a replay undoes, the runs before it used.
-DELETE FROM objects
-WHERE connection = ? AND object = ? AND object_id = ?
-  AND run_no IN (SELECT no FROM runs WHERE root = (SELECT root FROM runs WHERE no = ?)) AND leg = ?;
