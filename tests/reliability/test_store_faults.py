@@ -8,6 +8,7 @@ import logging
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Inside:
 
 @contextlib.asynccontextmanager
 async def another_writer_that_does_not_end(inside: Inside) -> AsyncIterator[None]:
-    await inside.on_the_writer(lambda db: db.execute("PRAGMA busy_timeout = 100"))
+    inside.runtime.journal._writer._patience = timedelta(milliseconds=100)
     other = inside.other
     assert other.stdin is not None
     assert other.stdout is not None

@@ -7,11 +7,13 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from importlib.resources import files
 
 from crossdock.journal.errors import JournalError
 from crossdock.journal.statements import load, split
+from crossdock.journal.store import begin
 
 _NAME = re.compile(r"(\d{4})_\w+\.sql")
 _SQL = load("store")
@@ -44,12 +46,14 @@ def shipped() -> tuple[Migration, ...]:
     return tuple(found)
 
 
-def migrate(db: sqlite3.Connection, migrations: Sequence[Migration], at: int) -> list[str]:
-    """Apply what is missing; the names applied. `at` is the instant to record.
+def migrate(
+    db: sqlite3.Connection, migrations: Sequence[Migration], at: int, patience: timedelta = timedelta(seconds=10)
+) -> list[str]:
+    """Apply what is missing; the names applied. `at` is the instant to record, `patience` for others who write.
 
     Raises `JournalError` if the database is newer than the code, made by other migrations, or not ours.
     """
-    db.execute(_SQL["begin"])
+    begin(db, patience)
     try:
         applied = _apply(db, migrations, at)
     except BaseException:

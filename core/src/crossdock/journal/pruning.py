@@ -10,7 +10,6 @@ from crossdock_sdk import jsonio
 from crossdock.journal.audit import empty_acts
 from crossdock.journal.rows import Expired
 from crossdock.journal.statements import load, split
-from crossdock.journal.store import read_pragmas
 from crossdock.remains import error_remains, remains
 
 _SQL = load("pruning")
@@ -95,12 +94,7 @@ def give_back(db: sqlite3.Connection) -> int:
 
 def truncate_wal(db: sqlite3.Connection) -> bool:
     """Bring the WAL into the database and cut it to nothing; False if a reader or another writer is in the way."""
-    busy = read_pragmas(db)["busy_timeout"]
-    db.execute(_STORE["do_not_wait"])
-    try:
-        return not db.execute(_STORE["truncate_wal"]).fetchone()[0]
-    finally:
-        db.execute(f"PRAGMA busy_timeout = {busy}")
+    return not db.execute(_STORE["truncate_wal"]).fetchone()[0]
 
 
 # A row that is made shorter where it stands leaves its page half empty, and the file as large as before. Deleted and

@@ -145,7 +145,7 @@ class SqliteJournal:
         try:
             store = await connect_writer(self.path, self._busy)
             self._stores.append(store)
-            await store.perform(partial(migrate, migrations=shipped(), at=micros(self._now())))
+            await store.perform(partial(migrate, migrations=shipped(), at=micros(self._now()), patience=self._busy))
             reader = await connect_reader(self.path, self._busy)
             self._stores.append(reader)
             key = await reader.perform(lambda db: db.execute(load("store")["cursor_key"]).fetchone()[0])
@@ -156,7 +156,7 @@ class SqliteJournal:
             raise
         self._cursors = Cursors(key)
         self._identity = _identity(self.path)
-        self._writer, self._reader = Writer(store, self._hold_file), reader
+        self._writer, self._reader = Writer(store, self._hold_file, self._busy), reader
 
     def _hold_file(self) -> None:
         """Raise `JournalError` if the path names another file by now: what is written here would be lost with it."""

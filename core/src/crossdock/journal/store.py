@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,8 @@ from crossdock.journal.statements import load, split
 T = TypeVar("T")
 _SQL = load("store")
 _SYNCHRONOUS_FULL = 2
+_GLANCE = 0.0003
+"""Seconds between two looks whether another process is done; a commit takes a few milliseconds."""
 
 
 class Store(aiosqlite.Connection):
@@ -40,24 +43,27 @@ class Store(aiosqlite.Connection):
 
 
 async def connect_writer(path: Path, busy: timedelta) -> Store:
-    """A connection that may write; makes the file, for its owner's eyes only, if there is none."""
+    """A connection that may write; makes the file, for its owner's eyes only, if there is none.
+
+    `busy` is for setting it up. It waits for nobody after that but by `begin`.
+    """
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise JournalError(f"cannot open the database {path}: {error.strerror}; check the path and rights") from error
-    return await _connect(path, "rw", busy)
+    return await _connect(path, "rw", busy, timedelta())
 
 
 async def connect_reader(path: Path, busy: timedelta) -> Store:
     """A connection that cannot write, and so never makes the writer wait."""
-    return await _connect(path, "ro", busy)
+    return await _connect(path, "ro", busy, busy)
 
 
-async def _connect(path: Path, mode: str, busy: timedelta) -> Store:
+async def _connect(path: Path, mode: str, busy: timedelta, patience: timedelta) -> Store:
     def connector() -> sqlite3.Connection:
         return sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
-            timeout=busy.total_seconds(),
+            timeout=patience.total_seconds(),
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
@@ -89,7 +95,7 @@ async def _set_up_in_turn(store: Store, busy: timedelta, *, writable: bool) -> N
         try:
             await store.perform(lambda db: set_up(db, writable=writable))
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or clock.time() > deadline:
+            if not _is_busy(error) or clock.time() > deadline:
                 raise
             await asyncio.sleep(0.01)
         else:
@@ -130,6 +136,28 @@ def explain(error: sqlite3.Error) -> JournalError:
     if code == sqlite3.SQLITE_CORRUPT or code == sqlite3.SQLITE_NOTADB:
         return JournalError(f"the database file is damaged: {error}; restore a backup")
     return JournalError(f"the database failed: {error}")
+
+
+def begin(db: sqlite3.Connection, patience: timedelta) -> None:
+    """Begin to write, in turn with other processes; raises SQLite's error when `patience` is over.
+
+    SQLite's own wait looks again after 1, 2, 5, … 100 ms: of two processes with much to write each would sleep while
+    nobody writes.
+    """
+    deadline = time.monotonic() + patience.total_seconds()
+    while True:
+        try:
+            db.execute(_SQL["begin"])
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_GLANCE)
+        else:
+            return
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def roll_back(db: sqlite3.Connection) -> None:

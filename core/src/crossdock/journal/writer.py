@@ -9,13 +9,14 @@ from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeAlias, TypeVar
 
 from crossdock_sdk.crashpoints import reach
 
 from crossdock.journal.errors import Declined, JournalError
 from crossdock.journal.statements import load
-from crossdock.journal.store import Store, explain, roll_back
+from crossdock.journal.store import Store, begin, explain, roll_back
 
 T = TypeVar("T")
 Unit: TypeAlias = Callable[[sqlite3.Connection], Any]
@@ -61,15 +62,15 @@ class _UndoneError(Exception):
     """A unit failed after it may have written: the batch is begun again, with a savepoint for each."""
 
 
-def commit_together(db: sqlite3.Connection, units: Sequence[Unit]) -> list[Outcome]:
+def commit_together(db: sqlite3.Connection, units: Sequence[Unit], patience: timedelta) -> list[Outcome]:
     """Run the units in one transaction, each whole or not at all. Raises `JournalError` if nothing is stored."""
     try:
-        db.execute(_SQL["begin"])
+        begin(db, patience)
         try:
             outcomes = _trusted(db, units)
         except _UndoneError:
             roll_back(db)
-            db.execute(_SQL["begin"])
+            begin(db, patience)
             outcomes = [_attempt(db, unit) for unit in units]
         reach("journal.written")
         db.execute(_SQL["commit"])
@@ -135,11 +136,14 @@ def _attempt(db: sqlite3.Connection, unit: Unit) -> Outcome:
 class Writer:
     """Hands units to the store's thread, as many at once as have gathered while it was busy.
 
-    `guard` raises `JournalError` where nothing may be written.
+    `guard` raises `JournalError` where nothing may be written. `patience` is for other processes that write.
     """
 
-    def __init__(self, store: Store, guard: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, store: Store, guard: Callable[[], None] = lambda: None, patience: timedelta = timedelta(seconds=10)
+    ) -> None:
         self._store = store
+        self._patience = patience
         self._guard = guard
         self._waiting: deque[tuple[Unit, asyncio.Future[Any]]] = deque()
         self._busy: asyncio.Task[None] | None = None
@@ -188,7 +192,7 @@ class Writer:
     def _perform(self, db: sqlite3.Connection, units: Sequence[Unit]) -> tuple[list[Outcome], bool]:
         self._guard()
         before = db.total_changes
-        return commit_together(db, units), db.total_changes != before
+        return commit_together(db, units, self._patience), db.total_changes != before
 
     async def _commit(self, batch: list[tuple[Unit, asyncio.Future[Any]]]) -> None:
         wanted = [(unit, future) for unit, future in batch if not future.done()]

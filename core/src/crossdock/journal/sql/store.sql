@@ -28,9 +28,6 @@ PRAGMA freelist_count;
 -- name: give_back
 PRAGMA incremental_vacuum(64);
 
--- name: do_not_wait
-PRAGMA busy_timeout = 0;
-
 -- name: truncate_wal
 PRAGMA wal_checkpoint(TRUNCATE);
 
